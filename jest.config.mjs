@@ -1,23 +1,12 @@
 /** One project per kind of test; `scripts/test.ts` chooses which of them run. */
-const transform = {
-  '^.+\\.ts$': ['ts-jest', { useESM: true, tsconfig: { isolatedModules: true }, diagnostics: false }],
-};
-
-const project = (displayName, folder) => ({
+const project = (displayName) => ({
   displayName,
-  testMatch: [`<rootDir>/__tests__/${folder}/**/*.test.ts`],
+  testMatch: [`<rootDir>/__tests__/${displayName}/**/*.test.ts`],
   extensionsToTreatAsEsm: ['.ts'],
   testEnvironment: 'node',
-  transform,
+  transform: { '^.+\\.ts$': '<rootDir>/scripts/strip-types.mjs' },
 });
 
 export default {
-  projects: [
-    project('unit', 'unit'),
-    project('project', 'project'),
-    project('protocol', 'protocol'),
-    project('action', 'action'),
-    project('local-cluster', 'local-cluster'),
-    project('cluster', 'cluster'),
-  ],
+  projects: ['unit', 'project', 'protocol', 'action', 'local-cluster', 'cluster'].map(project),
 };
