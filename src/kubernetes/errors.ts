@@ -1,0 +1,28 @@
+import { CodedError } from '../shared/errors.ts';
+
+export type KubernetesErrorCode =
+  | 'KUBECONFIG_MISSING'
+  | 'KUBECONFIG_INVALID'
+  | 'KUBE_CONTEXT_UNKNOWN'
+  | 'KUBE_API_UNREACHABLE'
+  | 'KUBE_API_FAILED'
+  | 'KUBE_UNAUTHORIZED'
+  | 'KUBE_FORBIDDEN'
+  | 'NAMESPACE_MISSING'
+  | 'BUILDER_REFUSED'
+  | 'BUILDER_UNSCHEDULABLE'
+  | 'BUILDER_IMAGE_PULL'
+  | 'BUILDER_CRASHED'
+  | 'BUILDER_QUOTA'
+  | 'BUILDER_TIMEOUT'
+  | 'BUILDER_LOST'
+  | 'BUILDER_UNREACHABLE'
+  | 'EXEC_REFUSED'
+  | 'EXEC_FAILED'
+  | 'EXEC_UPGRADE_REFUSED'
+  | 'EXEC_CLOSED';
+
+/** A failure of the cluster or of the way to it. */
+export class KubernetesError extends CodedError<KubernetesErrorCode> {
+  override readonly name = 'KubernetesError';
+}

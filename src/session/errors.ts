@@ -1,0 +1,39 @@
+import { CodedError, type ErrorDetails } from '../shared/errors.ts';
+
+export type SessionErrorCode =
+  | 'SESSION_CALL_REFUSED'
+  | 'SESSION_CONTEXT_UNREADABLE'
+  | 'SESSION_PROTOCOL'
+  | 'SESSION_TUNNEL_LOST';
+
+/** Status codes of gRPC that session services answer with. */
+export const grpcStatus = {
+  ok: 0,
+  cancelled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  notFound: 5,
+  permissionDenied: 7,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+} as const;
+
+export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
+
+/** A failure on our side of the session; `status` is what the daemon is told. */
+export class SessionError extends CodedError<SessionErrorCode> {
+  override readonly name = 'SessionError';
+  readonly status: GrpcStatus;
+
+  constructor(
+    code: SessionErrorCode,
+    message: string,
+    details: ErrorDetails & { readonly status?: GrpcStatus } = {},
+  ) {
+    super(code, message, details);
+    this.status = details.status ?? grpcStatus.unknown;
+  }
+}
