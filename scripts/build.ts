@@ -1,0 +1,95 @@
+/**
+ * Bundles the action into `dist/`, or with `--check` compares `dist/` with what the sources give.
+ *
+ * ncc makes one bundle with lazily loaded chunks and collects the licences; esbuild makes every file
+ * of it small. `main.js` and `post.js` are two lines each, so that the runner's two processes share
+ * the bundle and a post step can never run main again.
+ */
+import ncc from '@vercel/ncc';
+import { transform } from 'esbuild';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join, relative } from 'node:path';
+
+const root = join(import.meta.dirname, '..');
+const dist = join(root, 'dist');
+
+if (process.argv.includes('--check')) await check();
+else await build(dist);
+
+async function build(folder: string): Promise<void> {
+  const files = await bundle();
+  await rm(folder, { recursive: true, force: true });
+  let sizeBytes = 0;
+  for (const [name, content] of files) {
+    await mkdir(dirname(join(folder, name)), { recursive: true });
+    await writeFile(join(folder, name), content);
+    sizeBytes += content.length;
+  }
+  console.log(`${String(files.size)} files, ${(sizeBytes / 1e6).toFixed(2)} MB`);
+}
+
+async function bundle(): Promise<Map<string, Buffer>> {
+  const { code, assets } = await ncc(join(root, 'src', 'index.ts'), {
+    cache: false,
+    license: 'licenses.txt',
+    quiet: true,
+    transpileOnly: true,
+  });
+  const files = new Map<string, Buffer>();
+  for (const step of ['main', 'post']) {
+    files.set(
+      `${step}.js`,
+      Buffer.from(`import { ${step} } from './bundle/index.js';\nawait ${step}();\n`),
+    );
+  }
+  files.set('bundle/index.js', await minify(code));
+  for (const [name, { source }] of Object.entries(assets)) {
+    const content = Buffer.from(source);
+    files.set(`bundle/${name}`, name.endsWith('.js') ? await minify(content.toString()) : content);
+  }
+  return files;
+}
+
+/** Names of classes and functions survive: stack traces and `error.name` stay readable. */
+async function minify(code: string): Promise<Buffer> {
+  const result = await transform(code, {
+    minify: true,
+    keepNames: true,
+    format: 'esm',
+    target: 'node24',
+    legalComments: 'inline',
+  });
+  return Buffer.from(result.code);
+}
+
+async function check(): Promise<void> {
+  const fresh = await mkdtemp(join(tmpdir(), 'dist-check-'));
+  try {
+    await build(fresh);
+    const [wanted, actual] = await Promise.all([readTree(fresh), readTree(dist)]);
+    const differing = [...new Set([...wanted.keys(), ...actual.keys()])].filter(
+      (name) => !(wanted.has(name) && actual.get(name)?.equals(wanted.get(name)!) === true),
+    );
+    if (differing.length > 0) {
+      console.error(`dist/ is not what the sources give; run \`npm run build\`:`);
+      for (const name of differing) console.error(`  ${name}`);
+      process.exitCode = 1;
+    }
+  } finally {
+    await rm(fresh, { recursive: true, force: true });
+  }
+}
+
+async function readTree(folder: string): Promise<Map<string, Buffer>> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true }).catch(() => []);
+  const files = entries.filter((entry) => entry.isFile());
+  return new Map(
+    await Promise.all(
+      files.map(async (entry): Promise<[string, Buffer]> => {
+        const path = join(entry.parentPath, entry.name);
+        return [relative(folder, path), await readFile(path)];
+      }),
+    ),
+  );
+}

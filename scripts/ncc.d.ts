@@ -1,0 +1,13 @@
+declare module '@vercel/ncc' {
+  interface Options {
+    readonly cache?: boolean;
+    readonly license?: string;
+    readonly quiet?: boolean;
+    readonly transpileOnly?: boolean;
+  }
+  interface Output {
+    readonly code: string;
+    readonly assets: Readonly<Record<string, { readonly source: string | Uint8Array }>>;
+  }
+  export default function ncc(input: string, options: Options): Promise<Output>;
+}
