@@ -38,7 +38,7 @@ export interface RegistryHostConfig {
   readonly mirrors: readonly string[];
   readonly http: boolean;
   readonly insecure: boolean;
-  /** Path or PEM text. */
+  /** Absolute path or PEM text, as are `cert` and `key`. */
   readonly ca: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
@@ -48,10 +48,13 @@ export interface RegistryHostConfig {
 export interface BuilderOptions {
   readonly kubeconfig: string | undefined;
   readonly kubeContext: string | undefined;
+  /** How to reach the daemon; `auto` takes the best way that works. */
+  readonly connection: 'auto' | 'exec';
   readonly driver: KubernetesDriverOptions;
   /** Platforms that the builder must run natively; empty: that of the runner is preferred. */
   readonly platforms: readonly Platform[];
-  /** Path of a `buildkitd.toml`. */
+  readonly runnerPlatform: Platform;
+  /** Absolute path of a `buildkitd.toml`. */
   readonly buildkitdConfig: string | undefined;
   readonly buildkitdConfigInline: string | undefined;
   readonly registryConfig: Readonly<Record<string, RegistryHostConfig>>;
@@ -105,6 +108,12 @@ export interface ActionOptions {
   readonly builder: BuilderOptions;
   readonly build: BuildOptions;
   readonly registryAuth: RegistryAuth;
+  /** Which context was chosen and why, for the log. */
+  readonly contextReason: string;
   /** Said once in the log, such as inputs that have no meaning here. */
   readonly notices: readonly string[];
+  /** Legal, but hardly what was meant, such as a build without any output. */
+  readonly warnings: readonly string[];
+  /** Values that the log must mask. */
+  readonly secrets: readonly string[];
 }
