@@ -22,15 +22,15 @@ runJest('without-cluster', ['unit', 'project', 'protocol', 'action']);
 const cluster = findCluster();
 if (cluster === 'local') runJest('local-cluster', ['local-cluster'], ['--runInBand']);
 if (cluster !== 'none') runJest('cluster', ['cluster'], ['--runInBand']);
-else if (process.env['CI'] === 'true') total.failed += 1;
+else if (process.env.CI === 'true') total.failed += 1;
 
 const skipped = total.skipped > 0 ? `, ${String(total.skipped)} skipped` : '';
 console.log(`${String(total.passed)} passed, ${String(total.failed)} failed${skipped}`);
 process.exitCode = total.failed > 0 ? 1 : 0;
 
 function findCluster(): 'given' | 'local' | 'none' {
-  if (process.env['KUBECONFIG']) {
-    if (process.env['KBA_REGISTRY']) return 'given';
+  if (process.env.KUBECONFIG) {
+    if (process.env.KBA_REGISTRY) return 'given';
     console.error(
       'KUBECONFIG is set but KBA_REGISTRY is not: set it to the host:port of a registry that this ' +
         'machine and the pods reach. The cluster tests are left out.',
