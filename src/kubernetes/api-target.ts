@@ -1,0 +1,22 @@
+import type { SecureContextOptions } from 'node:tls';
+
+/**
+ * Where the API server is and how to be let in: all that a socket of our own needs.
+ *
+ * Good for one connection: tokens rotate, so take a fresh one from `ResolveApiTarget` each time.
+ */
+export interface ApiTarget {
+  /** May have a path, below which the API lives (Rancher and other gateways). */
+  readonly server: URL;
+  readonly tls: SecureContextOptions & {
+    readonly servername?: string;
+    readonly rejectUnauthorized?: boolean;
+  };
+  /** `Authorization` and impersonation; secrets, never to be logged. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** HTTP or HTTPS proxy for CONNECT; its credentials are in the user information of the URL. */
+  readonly proxy?: URL;
+}
+
+/** Builds an `ApiTarget` from the kubeconfig, running credential plugins when it must. */
+export type ResolveApiTarget = (signal: AbortSignal) => Promise<ApiTarget>;
