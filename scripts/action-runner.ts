@@ -51,6 +51,11 @@ export class Job implements Disposable {
     this.#options = options;
   }
 
+  /** What steps have written to `GITHUB_ENV` so far. */
+  get exported(): Readonly<Record<string, string>> {
+    return this.#exported;
+  }
+
   step(inputs: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Step {
     this.#steps += 1;
     const folder = join(this.temp, `step-${String(this.#steps)}`);

@@ -1,0 +1,140 @@
+import { describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
+
+const root = join(import.meta.dirname, '..', '..');
+const sources = join(root, 'src');
+
+/** What each folder may import of ours; `type:` means types only. */
+const folders: Readonly<Record<string, readonly string[]>> = {
+  shared: [],
+  wire: [],
+  options: ['shared'],
+  credentials: ['shared', 'type:options'],
+  kubernetes: ['shared', 'type:options'],
+  session: ['shared', 'wire', 'credentials', 'type:options'],
+  buildkit: ['shared', 'wire'],
+  solve: ['shared', 'wire', 'buildkit', 'session', 'type:options'],
+  progress: ['shared', 'wire'],
+  action: ['shared', 'options', 'type:solve', 'type:progress'],
+  '.': [
+    'shared',
+    'options',
+    'credentials',
+    'kubernetes',
+    'session',
+    'buildkit',
+    'solve',
+    'progress',
+    'action',
+    '.',
+  ],
+};
+
+/** Who may import which package; every package not listed here is refused. */
+const packages: Readonly<Record<string, readonly string[]>> = {
+  '@actions/core': ['action/'],
+  '@actions/exec': ['credentials/'],
+  '@actions/cache': ['cache/'],
+  '@actions/http-client': ['session/'],
+  '@bufbuild/protobuf/wire': ['wire/'],
+  '@grpc/grpc-js': ['buildkit/', 'wire/'],
+  '@kubernetes/client-node': ['kubernetes/kube-'],
+  'csv-parse/sync': ['options/'],
+  'smol-toml': ['kubernetes/'],
+  yaml: ['options/', 'kubernetes/'],
+};
+
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+  readonly typeOnly: boolean;
+}
+
+const imports = readImports();
+
+describe('import rules', () => {
+  it('finds the imports', () => {
+    expect(imports.length).toBeGreaterThan(20);
+  });
+
+  it('keeps folders to the neighbours they may know', () => {
+    expect(imports.filter(isOurs).filter(breaksFolderRule).map(describeImport)).toEqual([]);
+  });
+
+  it('keeps packages to the folders that own them', () => {
+    expect(
+      imports
+        .filter((each) => !isOurs(each))
+        .filter(breaksPackageRule)
+        .map(describeImport),
+    ).toEqual([]);
+  });
+
+  it('has no barrels', () => {
+    const barrels = sourceFiles().filter(
+      (file) => file.endsWith('/index.ts') && dirname(file) !== sources,
+    );
+    expect(barrels).toEqual([]);
+  });
+});
+
+function isOurs({ specifier }: Import): boolean {
+  return specifier.startsWith('.');
+}
+
+function breaksFolderRule({ file, specifier, typeOnly }: Import): boolean {
+  const from = folderOf(file);
+  const to = folderOf(relative(sources, join(sources, dirname(file), specifier)));
+  if (from === to) return false;
+  const allowed = folders[from];
+  if (allowed === undefined) return true;
+  return !allowed.includes(to) && !(typeOnly && allowed.includes(`type:${to}`));
+}
+
+function breaksPackageRule({ file, specifier, typeOnly }: Import): boolean {
+  if (specifier.startsWith('node:')) return false;
+  const owners = packages[specifier];
+  if (owners === undefined) return true;
+  if (owners.some((owner) => file.startsWith(owner))) return false;
+  return !(typeOnly && specifier === '@kubernetes/client-node' && file.startsWith('kubernetes/'));
+}
+
+function describeImport({ file, specifier }: Import): string {
+  return `src/${file} must not import ${specifier}`;
+}
+
+/** First part of a path below `src/`; `.` for files in `src/` itself. */
+function folderOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.indexOf('/')) : '.';
+}
+
+function sourceFiles(): string[] {
+  return readdirSync(sources, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(sources, name));
+}
+
+function readImports(): Import[] {
+  return sourceFiles().flatMap((path) => {
+    const file = relative(sources, path);
+    const text = readFileSync(path, 'utf8');
+    const statements = text.matchAll(
+      /^(?:import|export)\s+(type\s)?[^;]*?from\s+'([^']+)';|^import\s+'([^']+)';|import\('([^']+)'\)/gm,
+    );
+    return [...statements].map((match): Import => ({
+      file,
+      specifier: match[2] ?? match[3] ?? match[4] ?? '',
+      typeOnly: match[1] !== undefined || isTypePosition(text, match),
+    }));
+  });
+}
+
+/** `typeof import('…')` and `import('…').Name` stand for types and are erased. */
+function isTypePosition(text: string, match: RegExpExecArray): boolean {
+  if (match[4] === undefined) return false;
+  const end = match.index + match[0].length;
+  return (
+    text.slice(0, match.index).trimEnd().endsWith('typeof') || /^\.[A-Z]/.test(text.slice(end))
+  );
+}
