@@ -11,9 +11,19 @@ export interface SessionCall {
   readonly signal: AbortSignal;
   /** All values of a request header (lower-case name), in the order they were sent. */
   header(name: string): readonly string[];
-  /** Incoming messages until the daemon half-closes; reading applies back-pressure. */
+  /**
+   * Incoming messages until the daemon half-closes; reading applies back-pressure.
+   *
+   * Throws the reason of `signal` when the call is cancelled before that. Leaving the loop early is
+   * fine and does not end the call.
+   */
   messages(): AsyncIterable<Buffer>;
-  /** Sends one message, given whole or in pieces; resolves once there is room for more. */
+  /**
+   * Sends one message, given whole or in pieces; resolves once there is room for more.
+   *
+   * The bytes are not copied and go out later: do not change them afterwards. Throws the reason of
+   * `signal` when the call is cancelled.
+   */
   send(message: Uint8Array | readonly Uint8Array[]): Promise<void>;
 }
 

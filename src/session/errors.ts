@@ -1,10 +1,14 @@
 import { CodedError, type ErrorDetails } from '../shared/errors.ts';
 
 export type SessionErrorCode =
+  /** The daemon, or the end of the session, made a call pointless. */
+  | 'SESSION_CALL_CANCELLED'
+  /** An answer that the protocol foresees, such as "not offered": no failure of the build. */
   | 'SESSION_CALL_REFUSED'
   | 'SESSION_CONTEXT_UNREADABLE'
   | 'SESSION_PROTOCOL'
-  | 'SESSION_TUNNEL_LOST';
+  | 'SESSION_TUNNEL_LOST'
+  | 'REGISTRY_TOKEN_FAILED';
 
 /** Status codes of gRPC that session services answer with. */
 export const grpcStatus = {

@@ -1,0 +1,50 @@
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
+import { GrpcFramingError } from '../shared/grpc-framing.ts';
+import { grpcStatus, SessionError, type GrpcStatus } from './errors.ts';
+
+/** The trailers that end a call. */
+export function statusTrailers(status: GrpcStatus, message: string): OutgoingHttpHeaders {
+  return message === ''
+    ? { 'grpc-status': String(status) }
+    : { 'grpc-status': String(status), 'grpc-message': encodeGrpcMessage(message) };
+}
+
+/** The status that a failure of ours has on the wire; what is no error of ours is UNKNOWN. */
+export function statusOf(thrown: unknown): GrpcStatus {
+  if (thrown instanceof SessionError) return thrown.status;
+  if (thrown instanceof GrpcFramingError) {
+    return thrown.code === 'GRPC_MESSAGE_TOO_LARGE'
+      ? grpcStatus.resourceExhausted
+      : grpcStatus.internal;
+  }
+  return grpcStatus.unknown;
+}
+
+/** Status and message in the trailers of a call that the far side ended. */
+export function readStatus(trailers: IncomingHttpHeaders): { code: number; message: string } {
+  return {
+    code: Number(trailers['grpc-status'] ?? grpcStatus.unknown),
+    message: decodeGrpcMessage(String(trailers['grpc-message'] ?? '')),
+  };
+}
+
+/** Keeps printable ASCII and percent-encodes the UTF-8 bytes of all else, as gRPC over HTTP/2 has it. */
+function encodeGrpcMessage(message: string): string {
+  return message
+    .toWellFormed()
+    .replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => percentEncode(Buffer.from(part)));
+}
+
+function percentEncode(bytes: Buffer): string {
+  return Array.from(bytes, (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(
+    '',
+  );
+}
+
+function decodeGrpcMessage(encoded: string): string {
+  try {
+    return decodeURIComponent(encoded);
+  } catch {
+    return encoded; // Not worth a failure: it is only read by people.
+  }
+}
