@@ -1,0 +1,176 @@
+import { AppsV1Api, CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from '@kubernetes/client-node';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parse, stringify } from 'yaml';
+
+import { Job, type RunningStep, type Step, type StepResult } from '../../scripts/action-runner.ts';
+import { createNamespace, type TestNamespace } from '../../scripts/cluster-namespace.ts';
+import type { Cluster } from '../../scripts/find-cluster.ts';
+import { ContextFolder, type ContextSpec } from './context-folder.ts';
+
+interface PlaygroundOptions {
+  readonly cluster: Cluster;
+  readonly files?: ContextSpec;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A namespace, a workspace and a job in which the bundle is run. */
+export class Playground implements AsyncDisposable {
+  readonly namespace: string;
+  readonly core: CoreV1Api;
+  readonly apps: AppsV1Api;
+  readonly rbac: RbacAuthorizationV1Api;
+  readonly context: ContextFolder;
+  /** Scratch folder, outside of the workspace. */
+  readonly temp = mkdtempSync(join(tmpdir(), 'playground-'));
+  readonly #cluster: Cluster;
+  readonly #owned: TestNamespace;
+  readonly #job: Job;
+
+  private constructor(options: PlaygroundOptions, owned: TestNamespace) {
+    const config = new KubeConfig();
+    config.loadFromFile(options.cluster.kubeconfig);
+    this.core = config.makeApiClient(CoreV1Api);
+    this.apps = config.makeApiClient(AppsV1Api);
+    this.rbac = config.makeApiClient(RbacAuthorizationV1Api);
+    this.namespace = owned.name;
+    this.#cluster = options.cluster;
+    this.#owned = owned;
+    this.context = new ContextFolder(options.files ?? { Dockerfile: 'FROM scratch\n' });
+    this.#job = new Job({
+      workspace: this.context.path,
+      env: { KUBECONFIG: options.cluster.kubeconfig, ...options.env },
+    });
+  }
+
+  static async create(options: PlaygroundOptions): Promise<Playground> {
+    return new Playground(options, await createNamespace(options.cluster, 'kbx-test'));
+  }
+
+  /** A step with the inputs that every build on this cluster needs, and `inputs` over them. */
+  step(inputs: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Step {
+    const { image, buildkitdConfig } = this.#cluster;
+    return this.#job.step(
+      {
+        'driver-opts': this.driverOpts(image === undefined ? {} : { image }),
+        ...(buildkitdConfig === undefined ? {} : { 'buildkitd-config': buildkitdConfig }),
+        ...inputs,
+      },
+      env,
+    );
+  }
+
+  /** `driver-opts` for this namespace. */
+  driverOpts(options: Readonly<Record<string, string>>): string {
+    return Object.entries({ namespace: this.namespace, ...options })
+      .map(([key, value]) => `${key}=${value}`)
+      .join('\n');
+  }
+
+  /** Main and then post, whatever main's end. */
+  async run(
+    inputs: Readonly<Record<string, string>>,
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<{ main: StepResult; post: StepResult }> {
+    const step = this.step(inputs, env);
+    const main = await step.main().done;
+    return { main, post: await step.post().done };
+  }
+
+  /** Names of what is left in the namespace once pods had a moment to go. */
+  async left(): Promise<string[]> {
+    for (let attempt = 0; attempt < 100; attempt += 1) {
+      const left = await this.#owned.listWhatIsLeft();
+      if (left.length === 0) return left;
+      await sleep(200);
+    }
+    return this.#owned.listWhatIsLeft();
+  }
+
+  /** The kubeconfig with some of it changed, as a new file. */
+  kubeconfig(change: (config: EditableKubeconfig) => void): string {
+    const config = parse(readFileSync(this.#cluster.kubeconfig, 'utf8')) as EditableKubeconfig;
+    change(config);
+    const path = join(this.temp, `kubeconfig-${String(performance.now())}`);
+    writeFileSync(path, stringify(config), { mode: 0o600 });
+    return path;
+  }
+
+  /** A kubeconfig of a service account that has exactly these rules in the namespace. */
+  async kubeconfigWithRules(rules: readonly Rule[]): Promise<string> {
+    const { namespace } = this;
+    const name = `limited-${String(Math.trunc(performance.now()))}`;
+    await this.core.createNamespacedServiceAccount({ namespace, body: { metadata: { name } } });
+    await this.rbac.createNamespacedRole({
+      namespace,
+      body: {
+        metadata: { name },
+        rules: rules.map((rule) => ({
+          apiGroups: [...rule.apiGroups],
+          resources: [...rule.resources],
+          verbs: [...rule.verbs],
+        })),
+      },
+    });
+    await this.rbac.createNamespacedRoleBinding({
+      namespace,
+      body: {
+        metadata: { name },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+        subjects: [{ kind: 'ServiceAccount', name, namespace }],
+      },
+    });
+    return this.kubeconfigWithToken(await this.createToken(name));
+  }
+
+  /** A token of a service account. */
+  async createToken(serviceAccount: string): Promise<string> {
+    const { status } = await this.core.createNamespacedServiceAccountToken({
+      name: serviceAccount,
+      namespace: this.namespace,
+      body: { spec: { audiences: [] } },
+    });
+    return status?.token ?? '';
+  }
+
+  kubeconfigWithToken(token: string): string {
+    return this.kubeconfig((config) => {
+      for (const entry of config.users) entry.user = { token };
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#job[Symbol.dispose]();
+    this.context[Symbol.dispose]();
+    rmSync(this.temp, { recursive: true, force: true });
+    await this.#owned[Symbol.asyncDispose]();
+  }
+}
+
+export interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+}
+
+export interface EditableKubeconfig {
+  clusters: { name: string; cluster: Record<string, unknown> }[];
+  users: { name: string; user: Record<string, unknown> }[];
+  contexts: { name: string }[];
+  'current-context': string;
+}
+
+/** Sends the signals of a cancelled job as GitHub's runner does, until the process is gone. */
+export async function cancelAsRunner(running: RunningStep): Promise<StepResult> {
+  running.child.kill('SIGINT');
+  const terminate = setTimeout(() => running.child.kill('SIGTERM'), 7500);
+  const kill = setTimeout(() => running.child.kill('SIGKILL'), 10_000);
+  try {
+    return await running.done;
+  } finally {
+    clearTimeout(terminate);
+    clearTimeout(kill);
+  }
+}
