@@ -15,7 +15,7 @@ export function proxyFromEnvironment(server: URL, env: Env): URL | undefined {
   const host = server.hostname.replace(/^\[|\]$/g, '').toLowerCase();
   if (host === 'localhost' || isLoopback(host)) return undefined;
   const port = server.port === '' ? (server.protocol === 'https:' ? '443' : '80') : server.port;
-  const exceptions = (env['NO_PROXY'] ?? env['no_proxy'] ?? '').split(',');
+  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? '').split(',');
   if (exceptions.some((entry) => exempts(entry.trim().toLowerCase(), host, port))) return undefined;
   return new URL(value.includes('://') ? value : `http://${value}`);
 }

@@ -62,7 +62,7 @@ function openTunnel(proxy: URL, { host, port, signal }: Destination): Promise<So
     request.once('error', reject);
     request.once('connect', (response, socket, head) => {
       if (response.statusCode === 200 && head.length === 0) {
-        resolve(socket as Socket);
+        resolve(socket);
         return;
       }
       socket.destroy();

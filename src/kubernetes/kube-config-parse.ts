@@ -104,7 +104,9 @@ export function mergeKubeConfigs(configs: readonly KubeConfigData[]): KubeConfig
   const merge = <T>(maps: readonly ReadonlyMap<string, T>[]): Map<string, T> =>
     new Map([...maps].reverse().flatMap((map) => [...map]));
   return {
-    currentContext: configs.map((config) => config.currentContext).find((name) => name !== undefined),
+    currentContext: configs
+      .map((config) => config.currentContext)
+      .find((name) => name !== undefined),
     contexts: merge(configs.map((config) => config.contexts)),
     clusters: merge(configs.map((config) => config.clusters)),
     users: merge(configs.map((config) => config.users)),
@@ -142,7 +144,10 @@ export function selectContext(
   }
   const user = context.user === undefined ? anonymousUser : config.users.get(context.user);
   if (user === undefined) {
-    throw invalid(origin, `context "${name}" names user "${String(context.user)}", which is missing`);
+    throw invalid(
+      origin,
+      `context "${name}" names user "${String(context.user)}", which is missing`,
+    );
   }
   return { name, namespace: context.namespace ?? 'default', cluster, user };
 }
@@ -157,7 +162,7 @@ function parseYaml(text: string, origin: string): Fields {
   }
   const root = toJs(document, origin);
   if (!isFields(root)) throw invalid(origin, 'it is no YAML mapping');
-  if (root['clusters'] === undefined && root['contexts'] === undefined) {
+  if (root.clusters === undefined && root.contexts === undefined) {
     throw invalid(origin, 'it has neither "clusters" nor "contexts"');
   }
   return root;
@@ -196,8 +201,8 @@ function readNamed<T>(input: {
 function readContext(fields: Fields, path: string, origin: string): ContextEntry {
   return {
     cluster: required(fields, 'cluster', path, origin),
-    user: optionalText(fields['user']),
-    namespace: optionalText(fields['namespace']),
+    user: optionalText(fields.user),
+    namespace: optionalText(fields.namespace),
   };
 }
 
@@ -221,17 +226,17 @@ function readUser(
   path: string,
   origin: string,
 ): UserEntry {
-  const tokenFile = optionalText(fields['tokenFile']) ?? optionalText(fields['token-file']);
-  const impersonated = optionalText(fields['as']);
-  const exec = fields['exec'];
+  const tokenFile = optionalText(fields.tokenFile) ?? optionalText(fields['token-file']);
+  const impersonated = optionalText(fields.as);
+  const exec = fields.exec;
   const authProvider = fields['auth-provider'];
   return {
     clientCertificate: fileOrData(fields, 'client-certificate', resolvePath),
     clientKey: fileOrData(fields, 'client-key', resolvePath),
-    token: optionalText(fields['token']),
+    token: optionalText(fields.token),
     tokenFile: tokenFile === undefined ? undefined : resolvePath(tokenFile),
-    username: optionalText(fields['username']),
-    password: optionalText(fields['password']),
+    username: optionalText(fields.username),
+    password: optionalText(fields.password),
     impersonate: {
       ...(impersonated === undefined ? {} : { user: impersonated }),
       groups: texts(fields['as-groups']),
@@ -248,18 +253,18 @@ function readExec(
   origin: string,
 ): ExecEntry {
   const command = required(fields, 'command', path, origin);
-  const env = Array.isArray(fields['env']) ? (fields['env'] as unknown[]).filter(isFields) : [];
+  const env = Array.isArray(fields.env) ? (fields.env as unknown[]).filter(isFields) : [];
   return {
     // Only a command with a slash is a path; a bare name is looked up in PATH.
     command: command.includes('/') ? resolvePath(command) : command,
-    apiVersion: optionalText(fields['apiVersion']),
-    args: texts(fields['args']),
+    apiVersion: optionalText(fields.apiVersion),
+    args: texts(fields.args),
     env: env.map((entry) => ({
-      name: optionalText(entry['name']) ?? '',
-      value: optionalText(entry['value']) ?? '',
+      name: optionalText(entry.name) ?? '',
+      value: optionalText(entry.value) ?? '',
     })),
-    installHint: optionalText(fields['installHint']),
-    provideClusterInfo: fields['provideClusterInfo'] === true,
+    installHint: optionalText(fields.installHint),
+    provideClusterInfo: fields.provideClusterInfo === true,
   };
 }
 

@@ -77,7 +77,7 @@ async function fromInput(options: KubeConfigOptions): Promise<Found | undefined>
 }
 
 async function fromVariable(options: KubeConfigOptions): Promise<Found | undefined> {
-  const files = (options.env['KUBECONFIG'] ?? '').split(path.delimiter).filter((f) => f !== '');
+  const files = (options.env.KUBECONFIG ?? '').split(path.delimiter).filter((f) => f !== '');
   if (files.length === 0) return undefined;
   const source = `KUBECONFIG (${files.join(path.delimiter)})`;
   const texts = await Promise.all(files.map((file) => readIfThere(file, source)));
@@ -101,8 +101,8 @@ async function fromHome(options: KubeConfigOptions): Promise<Found | undefined> 
 
 async function fromServiceAccount(options: KubeConfigOptions): Promise<KubeConfig> {
   const folder = options.serviceAccountFolder ?? serviceAccountFolder;
-  const host = options.env['KUBERNETES_SERVICE_HOST'];
-  const port = options.env['KUBERNETES_SERVICE_PORT'];
+  const host = options.env.KUBERNETES_SERVICE_HOST;
+  const port = options.env.KUBERNETES_SERVICE_PORT;
   const tokenFile = path.join(folder, 'token');
   const token = await readIfThere(tokenFile, 'the service account of this pod');
   if (host === undefined || port === undefined || token === undefined) {
@@ -154,7 +154,10 @@ function inlineText(value: string): string | undefined {
 }
 
 function looksLikeKubeConfig(text: string): boolean {
-  return text.trimStart().startsWith('{') || /^\s*["']?(apiVersion|kind|clusters|contexts)["']?\s*:/m.test(text);
+  return (
+    text.trimStart().startsWith('{') ||
+    /^\s*["']?(apiVersion|kind|clusters|contexts)["']?\s*:/m.test(text)
+  );
 }
 
 async function readIfThere(file: string, source: string): Promise<string | undefined> {

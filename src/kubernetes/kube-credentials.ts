@@ -176,7 +176,7 @@ function pluginCall(exec: ExecEntry, config: KubeConfig): object {
 
 function credentialsOf(options: RequestOptions): Credentials {
   const headers = (options.headers ?? {}) as Readonly<Record<string, unknown>>;
-  const authorization = headers['Authorization'];
+  const authorization = headers.Authorization;
   return {
     ...pick('authorization', typeof authorization === 'string' ? authorization : undefined),
     ...pick('cert', options.cert as string | Buffer | undefined),
@@ -187,8 +187,7 @@ function credentialsOf(options: RequestOptions): Credentials {
 /** Never carries a cause: what the plugin printed may hold the very token. */
 function pluginFailure(config: KubeConfig, thrown: unknown): KubernetesError {
   const { exec } = config.user;
-  const what =
-    exec === undefined ? 'its auth-provider' : `the credential plugin "${exec.command}"`;
+  const what = exec === undefined ? 'its auth-provider' : `the credential plugin "${exec.command}"`;
   const missing = (thrown as NodeJS.ErrnoException).code === 'ENOENT';
   const why = missing ? 'it is not on this machine' : describePluginOutput(thrown);
   return new KubernetesError(

@@ -1,0 +1,277 @@
+import type { ApiTarget, ResolveApiTarget } from './api-target.ts';
+import { KubernetesError } from './errors.ts';
+import type {
+  Access,
+  AccessRule,
+  KubeClient,
+  Observed,
+  ResourceName,
+  ResourceTypes,
+  Selection,
+  WatchEvent,
+} from './kube-client.ts';
+import type { KubeConfig } from './kube-config.ts';
+import { createTargetResolver } from './kube-credentials.ts';
+import { fromKubeFailure } from './kube-failure.ts';
+import { type ApiCall, ApiRefusal, KubeHttp } from './kube-http.ts';
+import type { KubeList, Status } from './kube-objects.ts';
+
+const groups: Readonly<Record<ResourceName, string>> = {
+  configmaps: '',
+  deployments: 'apps',
+  events: '',
+  jobs: 'batch',
+  pods: '',
+  replicasets: 'apps',
+  secrets: '',
+};
+
+/** Makes a client; nothing is sent before the first call. */
+export function createKubeClient(
+  config: KubeConfig,
+  env: Readonly<Record<string, string | undefined>>,
+): KubeClient {
+  return new HttpKubeClient(config, createTargetResolver(config, env));
+}
+
+class HttpKubeClient implements KubeClient {
+  readonly source: string;
+  readonly context: string;
+  readonly server: URL;
+  readonly namespace: string;
+  readonly resolveTarget: ResolveApiTarget;
+  readonly #http: KubeHttp;
+
+  constructor(config: KubeConfig, resolveTarget: ResolveApiTarget) {
+    this.source = config.source;
+    this.context = config.name;
+    this.server = new URL(config.cluster.server);
+    this.namespace = config.namespace;
+    this.resolveTarget = (signal: AbortSignal): Promise<ApiTarget> => resolveTarget(signal);
+    this.#http = new KubeHttp(resolveTarget);
+  }
+
+  get<R extends ResourceName>(
+    resource: R,
+    at: { readonly namespace: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<Observed<ResourceTypes[R]>> {
+    const call = { method: 'GET', path: pathOf(resource, at.namespace, at.name) } as const;
+    return this.#object(call, { verb: 'get', resource, ...at }, signal);
+  }
+
+  async list<R extends ResourceName>(
+    resource: R,
+    selection: Selection & { readonly limit?: number },
+    signal: AbortSignal,
+  ): Promise<KubeList<ResourceTypes[R]>> {
+    const { namespace, limit } = selection;
+    const query = {
+      ...queryOf(selection),
+      ...(limit === undefined ? {} : { limit: String(limit) }),
+    };
+    const call = { method: 'GET', path: pathOf(resource, namespace), query } as const;
+    const about = { verb: 'list', resource, namespace };
+    const { object } = await this.#object<KubeList<ResourceTypes[R]>>(call, about, signal);
+    return object;
+  }
+
+  async *watch<R extends ResourceName>(
+    resource: R,
+    selection: Selection & { readonly resourceVersion: string; readonly timeoutSeconds: number },
+    signal: AbortSignal,
+  ): AsyncGenerator<WatchEvent<ResourceTypes[R]>, void, undefined> {
+    const { namespace, resourceVersion, timeoutSeconds } = selection;
+    const query = {
+      ...queryOf(selection),
+      watch: '1',
+      allowWatchBookmarks: 'true',
+      resourceVersion,
+      timeoutSeconds: String(timeoutSeconds),
+    };
+    try {
+      const path = pathOf(resource, namespace);
+      for await (const line of this.#http.lines({ method: 'GET', path, query }, signal)) {
+        yield parseWatchEvent<ResourceTypes[R]>(line);
+      }
+    } catch (failure) {
+      throw this.#translate(failure, { verb: 'watch', resource, namespace }, signal);
+    }
+  }
+
+  create<R extends ResourceName>(
+    resource: R,
+    at: { readonly namespace: string; readonly manifest: { metadata?: { name?: string } } },
+    signal: AbortSignal,
+  ): Promise<Observed<ResourceTypes[R]>> {
+    const { namespace, manifest } = at;
+    const call = { method: 'POST', path: pathOf(resource, namespace), body: manifest } as const;
+    const about = { verb: 'create', resource, namespace, name: manifest.metadata?.name };
+    return this.#object(call, about, signal);
+  }
+
+  patch<R extends ResourceName>(
+    resource: R,
+    at: { readonly namespace: string; readonly name: string; readonly patch: object },
+    signal: AbortSignal,
+  ): Promise<Observed<ResourceTypes[R]>> {
+    const call = {
+      method: 'PATCH',
+      path: pathOf(resource, at.namespace, at.name),
+      body: at.patch,
+      contentType: 'application/merge-patch+json',
+    } as const;
+    return this.#object(call, { verb: 'patch', resource, ...at }, signal);
+  }
+
+  async remove(
+    resource: ResourceName,
+    at: { readonly namespace: string; readonly name: string; readonly uid: string },
+    signal: AbortSignal,
+  ): Promise<void> {
+    const call = {
+      method: 'DELETE',
+      path: pathOf(resource, at.namespace, at.name),
+      body: { propagationPolicy: 'Background', preconditions: { uid: at.uid } },
+    } as const;
+    await this.#object(call, { verb: 'delete', resource, ...at }, signal);
+  }
+
+  async podLog(
+    at: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly container: string;
+      readonly tailLines: number;
+      readonly previous: boolean;
+    },
+    signal: AbortSignal,
+  ): Promise<string> {
+    const query = {
+      container: at.container,
+      tailLines: String(at.tailLines),
+      previous: String(at.previous),
+    };
+    const path = `${pathOf('pods', at.namespace, at.name)}/log`;
+    const about = { verb: 'get', resource: 'pods/log', namespace: at.namespace, name: at.name };
+    const answer = await this.#call({ method: 'GET', path, query }, about, signal);
+    return answer.text;
+  }
+
+  async checkNamespace(namespace: string, signal: AbortSignal): Promise<void> {
+    const call = {
+      method: 'GET',
+      path: `/api/v1/namespaces/${encodeURIComponent(namespace)}`,
+    } as const;
+    await this.#call(call, { verb: 'get', resource: 'namespaces', namespace }, signal);
+  }
+
+  async accessRules(
+    namespace: string,
+    signal: AbortSignal,
+  ): Promise<{ readonly rules: readonly AccessRule[]; readonly incomplete: boolean }> {
+    const status = await this.#review<{
+      readonly resourceRules?: readonly AccessRule[];
+      readonly incomplete?: boolean;
+    }>('SelfSubjectRulesReview', { namespace }, signal);
+    return { rules: status?.resourceRules ?? [], incomplete: status?.incomplete ?? true };
+  }
+
+  async hasAccess(namespace: string, access: Access, signal: AbortSignal): Promise<boolean> {
+    const [resource, subresource = ''] = access.resource.split('/');
+    const resourceAttributes = {
+      namespace,
+      verb: access.verb,
+      group: access.group,
+      resource,
+      subresource,
+    };
+    const status = await this.#review<{ readonly allowed?: boolean }>(
+      'SelfSubjectAccessReview',
+      { resourceAttributes },
+      signal,
+    );
+    return status?.allowed === true;
+  }
+
+  [Symbol.dispose](): void {
+    this.#http[Symbol.dispose]();
+  }
+
+  async #review<T>(kind: string, spec: object, signal: AbortSignal): Promise<T | undefined> {
+    const group = 'authorization.k8s.io';
+    const path = `/apis/${group}/v1/${kind.toLowerCase()}s`;
+    const body = { apiVersion: `${group}/v1`, kind, spec };
+    const about = { verb: 'create', resource: `${kind.toLowerCase()}s.${group}` };
+    const call = { method: 'POST', path, body } as const;
+    return (await this.#object<{ readonly status?: T }>(call, about, signal)).object.status;
+  }
+
+  async #object<T>(call: ApiCall, about: CallSubject, signal: AbortSignal): Promise<Observed<T>> {
+    const { text, serverTimeMs } = await this.#call(call, about, signal);
+    try {
+      return { object: JSON.parse(text) as T, serverTimeMs };
+    } catch {
+      throw new KubernetesError(
+        'KUBE_API_FAILED',
+        `cannot ${about.verb} ${about.resource}: ${this.server.host} did not answer with JSON`,
+        { hint: 'Something between here and the API server answers in its place.' },
+      );
+    }
+  }
+
+  async #call(
+    call: ApiCall,
+    about: CallSubject,
+    signal: AbortSignal,
+  ): Promise<{ readonly text: string; readonly serverTimeMs: number }> {
+    try {
+      return await this.#http.call(call, signal);
+    } catch (failure) {
+      throw this.#translate(failure, about, signal);
+    }
+  }
+
+  #translate(failure: unknown, about: CallSubject, signal: AbortSignal): unknown {
+    if (signal.aborted) return signal.reason;
+    const group = groups[about.resource as ResourceName] as string | undefined;
+    return fromKubeFailure(failure, {
+      server: this.server,
+      verb: about.verb,
+      resource: group === undefined || group === '' ? about.resource : `${about.resource}.${group}`,
+      namespace: about.namespace,
+      objectName: about.name,
+    });
+  }
+}
+
+interface CallSubject {
+  readonly verb: string;
+  readonly resource: string;
+  readonly namespace?: string;
+  readonly name?: string | undefined;
+}
+
+function pathOf(resource: ResourceName, namespace: string, name?: string): string {
+  const group = groups[resource];
+  const root = group === '' ? '/api/v1' : `/apis/${group}/v1`;
+  const folder = `${root}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
+  return name === undefined ? folder : `${folder}/${encodeURIComponent(name)}`;
+}
+
+function queryOf(selection: Selection): Record<string, string> {
+  const { labelSelector, fieldSelector } = selection;
+  return {
+    ...(labelSelector === undefined ? {} : { labelSelector }),
+    ...(fieldSelector === undefined ? {} : { fieldSelector }),
+  };
+}
+
+/** Throws `ApiRefusal` for an ERROR event, such as 410 when the version is too old. */
+function parseWatchEvent<T>(line: string): WatchEvent<T> {
+  const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
+  if (event.type === 'ERROR') {
+    throw new ApiRefusal(event.object.code ?? 500, event.object, undefined);
+  }
+  return event;
+}
