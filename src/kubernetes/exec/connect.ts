@@ -1,0 +1,142 @@
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+
+import { messageOf } from '../../shared/errors.ts';
+import type { ApiTarget } from '../api-target.ts';
+import { KubernetesError } from '../errors.ts';
+
+export interface ConnectOptions {
+  readonly signal: AbortSignal;
+  /** For each of: reaching the proxy, its answer, TLS with the API server. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * Opens a connection to the API server that is ready for an HTTP/1.1 request.
+ *
+ * Goes through `target.proxy` by CONNECT, and does TLS unless the server's URL is `http:`. Throws
+ * `KUBE_API_UNREACHABLE`, or the signal's reason.
+ */
+export async function connectToApiServer(
+  target: ApiTarget,
+  options: ConnectOptions,
+): Promise<Socket> {
+  const { server, proxy, tls } = target;
+  const way = proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
+  try {
+    const tunnel = proxy === undefined ? undefined : await openTunnel(proxy, server, options);
+    if (server.protocol !== 'https:') return tunnel ?? (await openTcp(server, options));
+    return await openTls({ ...tls, ...addressOf(server), ...socketOption(tunnel) }, options);
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw new KubernetesError(
+      'KUBE_API_UNREACHABLE',
+      `Could not connect to the API server ${server.host}${way}: ${messageOf(error)}`,
+      { hint: hintFor(error), cause: error },
+    );
+  }
+}
+
+type TlsOptions = ApiTarget['tls'] & {
+  readonly host: string;
+  readonly port: number;
+  readonly socket?: Socket;
+};
+
+async function openTls(options: TlsOptions, wait: ConnectOptions): Promise<TLSSocket> {
+  const servername = options.servername ?? (isIP(options.host) === 0 ? options.host : undefined);
+  const socket = connectTls({
+    ...options,
+    ...(servername === undefined ? {} : { servername }),
+    ALPNProtocols: ['http/1.1'],
+  });
+  return established(socket, 'secureConnect', wait);
+}
+
+function openTcp(server: URL, wait: ConnectOptions): Promise<Socket> {
+  return established(connectTcp(addressOf(server)), 'connect', wait);
+}
+
+/** Asks an HTTP proxy for a tunnel; its credentials are in the URL. */
+async function openTunnel(proxy: URL, server: URL, wait: ConnectOptions): Promise<Socket> {
+  if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:') {
+    throw new Error(`proxies of kind "${proxy.protocol}" are not supported, only http and https`);
+  }
+  const socket =
+    proxy.protocol === 'https:'
+      ? await openTls(addressOf(proxy), wait)
+      : await openTcp(proxy, wait);
+  const { host, port } = addressOf(server);
+  const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const connect = request({
+    method: 'CONNECT',
+    path: authority,
+    headers: { host: authority, ...proxyAuthorization(proxy) },
+    createConnection: () => socket,
+  });
+  connect.end();
+  try {
+    const [response, tunnel, head] = (await once(connect, 'connect', {
+      signal: deadline(wait),
+    })) as [{ statusCode: number; statusMessage: string }, Duplex, Buffer];
+    if (response.statusCode !== 200) {
+      throw new Error(`the proxy answered ${response.statusCode} ${response.statusMessage}`);
+    }
+    if (head.length > 0) tunnel.unshift(head);
+    return socket;
+  } catch (error) {
+    socket.destroy();
+    throw named(error, wait);
+  }
+}
+
+/** Waits for a socket's handshake, and destroys it when that fails. */
+async function established<S extends Socket>(
+  socket: S,
+  event: 'connect' | 'secureConnect',
+  wait: ConnectOptions,
+): Promise<S> {
+  try {
+    await once(socket, event, { signal: deadline(wait) });
+    return socket;
+  } catch (error) {
+    // A second error of a socket that is given up must not end the process.
+    socket.on('error', () => undefined).destroy();
+    throw named(error, wait);
+  }
+}
+
+function deadline({ signal, timeoutMs }: ConnectOptions): AbortSignal {
+  return AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
+}
+
+function named(error: unknown, { signal, timeoutMs }: ConnectOptions): unknown {
+  const timedOut = error instanceof Error && error.name === 'AbortError' && !signal.aborted;
+  return timedOut ? new Error(`no answer within ${timeoutMs / 1000} s`) : error;
+}
+
+function addressOf(url: URL): { host: string; port: number } {
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  return { host: url.hostname.replace(/^\[|\]$/g, ''), port };
+}
+
+function socketOption(socket: Socket | undefined): { socket?: Socket } {
+  return socket === undefined ? {} : { socket };
+}
+
+function proxyAuthorization({ username, password }: URL): Record<string, string> {
+  if (username === '') return {};
+  const plain = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  return { 'proxy-authorization': `Basic ${Buffer.from(plain).toString('base64')}` };
+}
+
+function hintFor(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (/CERT|ALTNAME|SIGNATURE/.test(code)) {
+    return 'Check certificate-authority-data and tls-server-name of the cluster in the kubeconfig.';
+  }
+  return 'Check the server address (and proxy-url) in the kubeconfig, and that this runner may reach it.';
+}

@@ -1,0 +1,206 @@
+import { createHash, randomBytes } from 'node:crypto';
+import type { IncomingHttpHeaders } from 'node:http';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import { messageOf } from '../../shared/errors.ts';
+import type { Logger } from '../../shared/logger.ts';
+import type { ApiTarget } from '../api-target.ts';
+import { KubernetesError } from '../errors.ts';
+import type { ExecCodec, ExecProtocol } from './exec-codec.ts';
+import { ExecStream } from './exec-stream.ts';
+import {
+  brokenUpgrade,
+  describePod,
+  type ExecSubject,
+  type ExecTransport,
+  type Refusal,
+  refusalOf,
+  refusedExec,
+} from './refusals.ts';
+import { SpdyExec } from './spdy-exec.ts';
+import { requestUpgrade, type UpgradeRequest } from './upgrade.ts';
+import { WebSocketExec } from './websocket-exec.ts';
+
+export interface OpenExecOptions {
+  readonly target: ApiTarget;
+  readonly namespace: string;
+  readonly pod: string;
+  /** By name: a mesh may have put its own container first. */
+  readonly container: string;
+  readonly command: readonly string[];
+  /** Ends the opening; the open stream is ended by `destroy()`. */
+  readonly signal: AbortSignal;
+  readonly logger?: Logger;
+  /** What may be used; default: all, SPDY first. */
+  readonly protocols?: readonly ExecProtocol[];
+  /** Default 20 000; a peer is dead after two of them without a byte. */
+  readonly pingIntervalMs?: number;
+  /** For each of connecting, the upgrade and its streams; default 20 000. */
+  readonly handshakeTimeoutMs?: number;
+}
+
+const everyProtocol: readonly ExecProtocol[] = ['spdy', 'websocket-v5', 'websocket-v4'];
+
+/**
+ * Runs a command in a container and gives its stdin and stdout as one stream.
+ *
+ * Tries SPDY/3.1, then WebSocket where SPDY is refused. Resolves when the server has switched and,
+ * over SPDY, taken the streams; whether the command runs, only its first byte tells. Throws
+ * `KubernetesError` with `KUBE_API_UNREACHABLE`, `KUBE_UNAUTHORIZED`, `KUBE_FORBIDDEN`,
+ * `KUBE_API_FAILED`, `EXEC_REFUSED` (the pod or container is not there), `EXEC_UPGRADE_REFUSED`
+ * (nothing passes upgrades) or `EXEC_FAILED`, or the signal's reason.
+ */
+export async function openExecStream(options: OpenExecOptions): Promise<ExecStream> {
+  const { namespace, pod, container, command, target } = options;
+  const subject = { namespace, pod, container, command, host: target.server.host };
+  const refusals: Refusal[] = [];
+  for (const attempt of attemptsFor(options.protocols ?? everyProtocol)) {
+    const outcome = await tryTransport(attempt, options, subject);
+    if (outcome instanceof ExecStream) {
+      options.logger?.debug(`Exec into ${describePod(subject)} over ${outcome.protocol}`);
+      return outcome;
+    }
+    refusals.push(outcome);
+    options.logger?.debug(`Exec over ${outcome.transport} refused: ${outcome.reason}`);
+    if (outcome.final) break;
+  }
+  throw refusedExec(refusals, subject);
+}
+
+/** One way to ask for an exec. */
+interface Attempt {
+  readonly transport: ExecTransport;
+  readonly method: UpgradeRequest['method'];
+  readonly headers: UpgradeRequest['headers'];
+  /** The codec that the server's answer asks for, or what is wrong with the answer. */
+  readonly accept: (headers: IncomingHttpHeaders) => ExecCodec | string;
+}
+
+function attemptsFor(protocols: readonly ExecProtocol[]): Attempt[] {
+  const versions = protocols.filter((protocol) => protocol !== 'spdy');
+  return [
+    ...(protocols.includes('spdy') ? [spdyAttempt()] : []),
+    ...(versions.length > 0 ? [webSocketAttempt(versions)] : []),
+  ];
+}
+
+function spdyAttempt(): Attempt {
+  const version = 'v4.channel.k8s.io';
+  return {
+    transport: 'SPDY',
+    method: 'POST',
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'SPDY/3.1',
+      'x-stream-protocol-version': version,
+      'content-length': '0',
+    },
+    accept: (headers) => {
+      const chosen = headers['x-stream-protocol-version'];
+      if (headers.upgrade?.toLowerCase() !== 'spdy/3.1') return `switched to ${headers.upgrade}`;
+      return chosen === version ? new SpdyExec() : `chose ${String(chosen)}, not ${version}`;
+    },
+  };
+}
+
+/** Follows RFC 6455, section 4.1. */
+function webSocketAttempt(versions: readonly Exclude<ExecProtocol, 'spdy'>[]): Attempt {
+  const key = randomBytes(16).toString('base64');
+  const accepted = createHash('sha1')
+    .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    .digest('base64');
+  const subprotocol = (version: string): string =>
+    version.replace('websocket-', '') + '.channel.k8s.io';
+  return {
+    transport: 'WebSocket',
+    method: 'GET',
+    headers: {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': key,
+      'sec-websocket-protocol': versions.map(subprotocol).join(', '),
+    },
+    accept: (headers) => {
+      if (headers['sec-websocket-accept'] !== accepted) return 'answered another WebSocket key';
+      if (headers['sec-websocket-extensions'] !== undefined)
+        return 'chose an extension not offered';
+      const chosen = headers['sec-websocket-protocol'];
+      const version = versions.find((each) => subprotocol(each) === chosen);
+      return version === undefined
+        ? `chose the subprotocol ${String(chosen)}, which was not offered`
+        : new WebSocketExec(version);
+    },
+  };
+}
+
+async function tryTransport(
+  attempt: Attempt,
+  options: OpenExecOptions,
+  subject: ExecSubject,
+): Promise<ExecStream | Refusal> {
+  const {
+    target,
+    signal,
+    handshakeTimeoutMs: timeoutMs = 20_000,
+    pingIntervalMs = 20_000,
+  } = options;
+  const { transport, method, headers } = attempt;
+  signal.throwIfAborted();
+  const request = { method, headers, path: execPath(subject) };
+  const result = await requestUpgrade(target, request, { signal, timeoutMs });
+  if (result.kind === 'answered') return refusalOf(transport, result.answer, subject);
+  if (result.kind === 'broken') return brokenUpgrade(transport, messageOf(result.error));
+  const codec = attempt.accept(result.headers);
+  if (typeof codec === 'string') {
+    result.socket.destroy();
+    return brokenUpgrade(transport, `the server ${codec}`);
+  }
+  const { socket, head } = result;
+  const stream = new ExecStream({ socket, codec, subject, pingIntervalMs }, head);
+  return settle(stream, { transport, signal, timeoutMs });
+}
+
+interface Settling {
+  readonly transport: ExecTransport;
+  readonly signal: AbortSignal;
+  readonly timeoutMs: number;
+}
+
+/** Waits until the far side has taken the exec; what it says in the same breath counts too. */
+async function settle(
+  stream: ExecStream,
+  { transport, signal, timeoutMs }: Settling,
+): Promise<ExecStream | Refusal> {
+  const ignore = (): void => undefined;
+  const abort = (): void => {
+    stream.destroy(signal.reason as Error);
+  };
+  const timeout = setTimeout(() => {
+    stream.destroy(new Error(`its streams were not answered within ${timeoutMs / 1000} s`));
+  }, timeoutMs);
+  stream.on('error', ignore);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await stream.opened;
+    await nextTurn();
+    if (stream.errored !== null) throw stream.errored;
+    // From here on errors are the caller's, who listens before the next one can come.
+    stream.off('error', ignore);
+    return stream;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (error instanceof KubernetesError && error.code === 'EXEC_FAILED') throw error;
+    return brokenUpgrade(transport, messageOf(error));
+  } finally {
+    clearTimeout(timeout);
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+function execPath({ namespace, pod, container, command }: ExecSubject): string {
+  const query = new URLSearchParams({ container, stdin: 'true', stdout: 'true', stderr: 'true' });
+  for (const word of command) query.append('command', word);
+  const path = ['namespaces', namespace, 'pods', pod, 'exec'].map(encodeURIComponent).join('/');
+  return `/api/v1/${path}?${query.toString()}`;
+}
