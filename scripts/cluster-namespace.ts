@@ -10,6 +10,13 @@ export interface TestNamespace extends AsyncDisposable {
   listWhatIsLeft(): Promise<string[]>;
 }
 
+/** What is in a namespace, as `kind/name`; what every namespace has is left out. */
+export function listNamespace(cluster: Cluster, namespace: string): Promise<string[]> {
+  const config = new KubeConfig();
+  config.loadFromFile(cluster.kubeconfig);
+  return listObjects(config, namespace);
+}
+
 /** Creates a namespace whose name begins with `prefix`. */
 export async function createNamespace(cluster: Cluster, prefix: string): Promise<TestNamespace> {
   const config = new KubeConfig();

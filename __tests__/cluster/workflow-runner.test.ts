@@ -1,0 +1,42 @@
+import { describe, expect, it } from '@jest/globals';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+
+import { listNamespace } from '../../scripts/cluster-namespace.ts';
+import { findCluster } from '../../scripts/find-cluster.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+const cluster = findCluster();
+
+describe('a real workflow runner', () => {
+  it('builds, pushes, uses the outputs in a later step, and runs post', async () => {
+    const cache = mkdtempSync(join(tmpdir(), 'act-'));
+    try {
+      const act = spawnSync(
+        cluster.bin === undefined ? 'act' : join(cluster.bin, 'act'),
+        ['push', '--workflows', '.github/workflows/e2e.yml']
+          .concat(['--platform', 'ubuntu-latest=-self-hosted'])
+          .concat(['--local-repository', `org/kube-buildx-action@v1=${root}`])
+          .concat(['--action-cache-path', cache]),
+        {
+          cwd: root,
+          encoding: 'utf8',
+          env: {
+            HOME: process.env.HOME,
+            XDG_CACHE_HOME: process.env.XDG_CACHE_HOME,
+            // The runner takes `node` from PATH; the action asks for the one it is tested with.
+            PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
+          },
+        },
+      );
+      expect(`${act.stdout}${act.stderr}`).toMatch(/builder \S+ pushed \S+@sha256:[0-9a-f]{64}/);
+      expect(act.stdout).toMatch(/Success - Post Build and push/);
+      expect(act.status).toBe(0);
+      expect(await listNamespace(cluster, 'kube-buildx-e2e')).toEqual([]);
+    } finally {
+      rmSync(cache, { recursive: true, force: true });
+    }
+  }, 300_000);
+});
