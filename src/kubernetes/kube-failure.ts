@@ -1,6 +1,6 @@
 import { messageOf } from '../shared/errors.ts';
 import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
-import { ApiRefusal } from './kube-http.ts';
+import { ApiRefusal, socketFailure } from './kube-http.ts';
 import type { Status } from './kube-objects.ts';
 
 /** What was tried when it failed. */
@@ -21,10 +21,11 @@ export interface FailedCall {
  * Every failure of a call crosses here, and only here.
  */
 export function fromKubeFailure(failure: unknown, call: FailedCall): KubernetesError {
-  if (failure instanceof KubernetesError) return failure;
-  return failure instanceof ApiRefusal
-    ? fromRefusal(failure, call)
-    : fromSocketFailure(failure, call.server);
+  if (failure instanceof ApiRefusal) return fromRefusal(failure, call);
+  const underneath = socketFailure(failure);
+  return underneath instanceof KubernetesError
+    ? underneath
+    : fromSocketFailure(underneath, call.server);
 }
 
 /** Whether it is the 404 of a missing object. */

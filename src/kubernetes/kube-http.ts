@@ -1,8 +1,9 @@
 import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openApiSocket } from './api-socket.ts';
 import type { ApiTarget, ResolveApiTarget } from './api-target.ts';
+import { KubernetesError } from './errors.ts';
+import { connectToApiServer } from './exec/connect.ts';
 import type { Status } from './kube-objects.ts';
 
 /** For one answer, retries not counted. */
@@ -12,6 +13,8 @@ const firstRetryMs = 100;
 const longestRetryMs = 10_000;
 /** Tokens are read anew after this. */
 const targetAgeMs = 30_000;
+/** Well under the minute after which many load balancers forget an idle connection. */
+const socketKeepAliveMs = 30_000;
 const largestAnswerBytes = 64 * 1024 * 1024;
 
 /** One call, as HTTP has it. */
@@ -171,7 +174,7 @@ export class KubeHttp implements Disposable {
   }
 }
 
-/** Keeps connections that `openApiSocket` makes; Node's own agents know no proxy of a kubeconfig. */
+/** Keeps connections; Node's own agents know neither `proxy-url` nor rotating certificates. */
 class SocketAgent extends Agent {
   readonly #target: (signal: AbortSignal) => Promise<ApiTarget>;
 
@@ -184,14 +187,12 @@ class SocketAgent extends Agent {
     options: ClientRequestArgs,
     callback: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    const signal = AbortSignal.any([
-      AbortSignal.timeout(answerTimeoutMs),
-      ...(options.signal === undefined ? [] : [options.signal]),
-    ]);
+    const signal = options.signal ?? new AbortController().signal;
     this.#target(signal)
-      .then((target) => openApiSocket(target, signal))
+      .then((target) => connectToApiServer(target, { signal, timeoutMs: answerTimeoutMs }))
       .then(
         (socket) => {
+          socket.setNoDelay(true).setKeepAlive(true, socketKeepAliveMs);
           callback(null, socket);
         },
         (error: unknown) => {
@@ -213,6 +214,12 @@ function retryDelayMs(failure: unknown, attempt: number): number | undefined {
   return Math.min(Math.max(retryAfterMs ?? 0, backOffMs), longestRetryMs);
 }
 
+/** What the socket said, where `connectToApiServer` has already given it a name. */
+export function socketFailure(failure: unknown): unknown {
+  const named = failure instanceof KubernetesError && failure.code === 'KUBE_API_UNREACHABLE';
+  return named ? (failure.cause ?? failure) : failure;
+}
+
 const brokenConnection = new Set([
   'EAI_AGAIN',
   'ECONNREFUSED',
@@ -224,7 +231,7 @@ const brokenConnection = new Set([
 ]);
 
 function isBrokenConnection(failure: unknown): boolean {
-  return brokenConnection.has((failure as NodeJS.ErrnoException).code ?? '');
+  return brokenConnection.has((socketFailure(failure) as NodeJS.ErrnoException).code ?? '');
 }
 
 async function refusal(response: IncomingMessage): Promise<ApiRefusal> {
