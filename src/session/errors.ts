@@ -6,6 +6,7 @@ export type SessionErrorCode =
   /** An answer that the protocol foresees, such as "not offered": no failure of the build. */
   | 'SESSION_CALL_REFUSED'
   | 'SESSION_CONTEXT_UNREADABLE'
+  | 'SESSION_PATTERN_INVALID'
   | 'SESSION_PROTOCOL'
   | 'SESSION_TUNNEL_LOST'
   | 'REGISTRY_TOKEN_FAILED';
