@@ -1,3 +1,21 @@
+import { homedir } from 'node:os';
+import type { RegistryAuth } from '../options/options.ts';
+import type { Logger } from '../shared/logger.ts';
+import { askCredentialHelper } from './credential-helper.ts';
+import {
+  dockerConfigPath,
+  parseDockerConfig,
+  readDockerConfig,
+  withoutEmpty,
+  type DockerConfig,
+} from './docker-config.ts';
+import {
+  canonicalRegistryHost,
+  credentialHosts,
+  dockerConfigKey,
+  entryOfHost,
+} from './registry-host.ts';
+
 /** What a registry is told about the user; exactly the fields that were found are set. */
 export interface RegistryCredentials {
   readonly username?: string;
@@ -11,4 +29,127 @@ export interface RegistryCredentials {
 /** Finds credentials for a registry host such as `ghcr.io` or `localhost:5000`. */
 export interface CredentialStore {
   get(host: string, signal: AbortSignal): Promise<RegistryCredentials | undefined>;
+}
+
+/** Where credentials come from and who is told of them. */
+export interface CredentialStoreOptions {
+  /** The `registry-auth` input; wins over everything else. */
+  readonly registryAuth: RegistryAuth;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Default: that of the user. */
+  readonly homeDir?: string;
+  readonly logger: Logger;
+  /** Called with every secret that is handed out, before that. */
+  readonly mask: (secret: string) => void;
+}
+
+/** Credentials of helpers may expire after 5 minutes; docker's own tools keep them this long. */
+const cacheMs = 290_000;
+
+type Resolver = (host: string) => Promise<RegistryCredentials | undefined>;
+
+/**
+ * The credentials of the `registry-auth` input, then of `DOCKER_AUTH_CONFIG`, then of the helper
+ * that docker's `config.json` names for the host, then of that file itself.
+ *
+ * Nothing is read before the first `get`, and the files once. An answer is kept for 4 min 50 s;
+ * callers that ask together share one look-up. `get` throws `CredentialError` when the helper of
+ * that host is missing or fails, and the reason of its signal.
+ */
+export function createCredentialStore(options: CredentialStoreOptions): CredentialStore {
+  const { env, logger, mask } = options;
+  const path = dockerConfigPath(env, options.homeDir ?? homedir());
+  const fileConfig = once(() => readDockerConfig(path, logger));
+  const envConfig = once(() =>
+    Promise.resolve(
+      parseDockerConfig(env.DOCKER_AUTH_CONFIG ?? '', { source: 'DOCKER_AUTH_CONFIG', logger }),
+    ),
+  );
+  const resolvers: readonly Resolver[] = [
+    (host) => Promise.resolve(fromRegistryAuth(options.registryAuth, host)),
+    async (host) => entryOfHost((await envConfig()).auths, host),
+    async (host) => fromHelper(await fileConfig(), host),
+    async (host) => entryOfHost((await fileConfig()).auths, host),
+  ];
+  const lookUp = async (host: string): Promise<RegistryCredentials | undefined> => {
+    for (const candidate of credentialHosts(host)) {
+      for (const resolve of resolvers) {
+        const found = await resolve(candidate);
+        if (found !== undefined) {
+          maskAll(found, mask);
+          return found;
+        }
+      }
+    }
+    return undefined;
+  };
+  return cachedStore(lookUp);
+}
+
+function cachedStore(lookUp: Resolver): CredentialStore {
+  const cached = new Map<string, { answer: ReturnType<Resolver>; untilMs: number }>();
+  return {
+    get: (host, signal) => {
+      const key = canonicalRegistryHost(host);
+      const kept = cached.get(key);
+      if (kept !== undefined && performance.now() < kept.untilMs) {
+        return untilAborted(kept.answer, signal);
+      }
+      // Not tied to `signal`: others may be waiting for the same answer.
+      const fresh = { answer: lookUp(host), untilMs: performance.now() + cacheMs };
+      cached.set(key, fresh);
+      fresh.answer.catch(() => {
+        if (cached.get(key) === fresh) cached.delete(key);
+      });
+      return untilAborted(fresh.answer, signal);
+    },
+  };
+}
+
+function fromRegistryAuth(
+  registryAuth: RegistryAuth,
+  host: string,
+): RegistryCredentials | undefined {
+  const entry = entryOfHost(registryAuth, host);
+  if (entry === undefined) return undefined;
+  const { username, password, token } = entry;
+  const credentials = withoutEmpty({ username, password, registryToken: token });
+  return Object.keys(credentials).length === 0 ? undefined : credentials;
+}
+
+async function fromHelper(
+  config: DockerConfig,
+  host: string,
+): Promise<RegistryCredentials | undefined> {
+  const helper = entryOfHost(config.credHelpers, host) ?? config.credsStore;
+  return helper === undefined ? undefined : askCredentialHelper(helper, dockerConfigKey(host));
+}
+
+function maskAll(credentials: RegistryCredentials, mask: (secret: string) => void): void {
+  const { username, password, identityToken, registryToken } = credentials;
+  for (const secret of [password, identityToken, registryToken]) {
+    if (secret === undefined) continue;
+    mask(secret);
+    // The form that basic authentication sends.
+    mask(Buffer.from(`${username ?? ''}:${secret}`).toString('base64'));
+  }
+}
+
+function once<T>(run: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => (result ??= run());
+}
+
+async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    aborted.reject(signal.reason as Error);
+  };
+  signal.addEventListener('abort', onAbort);
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
 }
