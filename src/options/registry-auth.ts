@@ -61,7 +61,7 @@ function credentials(value: YamlTree, place: string): RegistryAuth[string] {
   }
   const { username, password, token } = Object.fromEntries(value) as RegistryAuth[string];
   const isLogin = username !== undefined && password !== undefined && token === undefined;
-  const isToken = token !== undefined && password === undefined;
+  const isToken = token !== undefined && username === undefined && password === undefined;
   if (!isLogin && !isToken) {
     throw invalidInput({
       input,
