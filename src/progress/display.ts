@@ -1,0 +1,143 @@
+import { performance } from 'node:perf_hooks';
+import type { StatusResponse, Vertex } from '../wire/gen/control.ts';
+import { totalDuration } from './intervals.ts';
+import { secondsOf } from './plain-format.ts';
+import { PlainPrinter } from './plain-printer.ts';
+import { Trace } from './trace.ts';
+import { TracedGroup, type TracedVertex } from './traced-vertex.ts';
+import { type BuildWarning, WarningCollector } from './warnings.ts';
+
+export interface ProgressDisplayOptions {
+  /**
+   * Gets the text, a piece at a time, each at most every 100 ms and possibly ending inside a line.
+   *
+   * Lines may hold whatever a build prints, carriage returns and terminal sequences included.
+   */
+  readonly write: (text: string) => void;
+  /** Step 0, such as `building with "name" instance using kubernetes driver`; default none. */
+  readonly header?: string | undefined;
+  /** Put in front of every name, as for one of several platforms: `[prefix internal] …`. */
+  readonly prefix?: string | undefined;
+}
+
+/** A step that failed, and not merely because the build was cancelled. */
+export interface FailedVertex {
+  readonly digest: string;
+  readonly name: string;
+  readonly error: string;
+  /** The last lines of its log, oldest first, at most 40, each with its time: `0.312 text`. */
+  readonly lastLines: readonly string[];
+}
+
+/** How a step went, for a summary. */
+export interface VertexSummary {
+  readonly digest: string;
+  readonly name: string;
+  readonly outcome: 'done' | 'cached' | 'failed' | 'canceled' | 'running';
+  /** Time it ran, without the pauses between; what still runs counts nothing. */
+  readonly seconds: number;
+}
+
+const maxLastLines = 40;
+const minPrintIntervalMs = 100;
+const idlePrintMs = 150;
+
+/**
+ * Prints the progress of one build as BuildKit's plain display does, and keeps the facts for after.
+ *
+ * A message is printed at once when the last text is 100 ms old, else with a later one or 150 ms
+ * after the last. Memory does not grow with the length of logs. Call `finish` in any case; its
+ * timer does not keep the process alive.
+ */
+export class ProgressDisplay {
+  readonly #options: ProgressDisplayOptions;
+  readonly #trace = new Trace();
+  readonly #printer: PlainPrinter;
+  readonly #warnings = new WarningCollector();
+  #lastPrintMs = Number.NEGATIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #isFinished = false;
+
+  constructor(options: ProgressDisplayOptions) {
+    this.#options = options;
+    this.#printer = new PlainPrinter(options.header ?? '');
+  }
+
+  /** Takes in one status message of the daemon, or one made up for a step of our own. */
+  update(status: StatusResponse): void {
+    if (this.#isFinished) return;
+    const nowMs = performance.now();
+    this.#trace.update(this.#prefixed(status), nowMs);
+    for (const warning of status.warnings) this.#warnings.add(warning);
+    if (nowMs - this.#lastPrintMs >= minPrintIntervalMs) {
+      this.#lastPrintMs = nowMs;
+      this.#write(this.#printer.print(this.#trace, nowMs));
+    }
+    this.#timer ??= setInterval(() => {
+      this.#write(this.#printer.print(this.#trace, performance.now()));
+    }, idlePrintMs).unref();
+    this.#timer.refresh();
+  }
+
+  /** Prints what is left and ends the last line; later updates are ignored. */
+  finish(): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    clearInterval(this.#timer);
+    this.#write(this.#printer.finish(this.#trace, performance.now()));
+  }
+
+  /** The steps that failed so far, in order of start. */
+  failures(): FailedVertex[] {
+    return this.#trace.started
+      .filter((vertex) => vertex.error !== '' && !vertex.isCanceled)
+      .map((vertex) => ({
+        digest: vertex instanceof TracedGroup ? vertex.failedDigest : vertex.digest,
+        name: vertex.name,
+        error: vertex.error,
+        lastLines: vertex.log.lastLines(maxLastLines),
+      }));
+  }
+
+  /** The warnings so far, each once, in order of arrival. */
+  warnings(): BuildWarning[] {
+    return this.#warnings.list();
+  }
+
+  /** All steps that have started so far, in that order. */
+  vertices(): VertexSummary[] {
+    return this.#trace.started.map((vertex) => ({
+      digest: vertex.digest,
+      name: vertex.name,
+      outcome: outcomeOf(vertex),
+      seconds: secondsOf(totalDuration(vertex.intervals)),
+    }));
+  }
+
+  #prefixed(status: StatusResponse): StatusResponse {
+    const { prefix } = this.#options;
+    if (prefix === undefined || status.vertexes.length === 0) return status;
+    const vertexes = status.vertexes.map((vertex): Vertex => {
+      const { progressGroup: group } = vertex;
+      const name = addPrefix(prefix, vertex.name);
+      if (group === undefined) return { ...vertex, name };
+      return { ...vertex, name, progressGroup: { ...group, name: addPrefix(prefix, group.name) } };
+    });
+    return { ...status, vertexes };
+  }
+
+  #write(text: string): void {
+    if (text !== '') this.#options.write(text);
+  }
+}
+
+/** As buildx names the steps of one of several builds. */
+function addPrefix(prefix: string, name: string): string {
+  return name.startsWith('[') ? `[${prefix} ${name.slice(1)}` : `[${prefix}] ${name}`;
+}
+
+function outcomeOf(vertex: TracedVertex): VertexSummary['outcome'] {
+  if (vertex.error !== '') return vertex.isCanceled ? 'canceled' : 'failed';
+  if (!vertex.isCompleted) return 'running';
+  return vertex.cached ? 'cached' : 'done';
+}
