@@ -2,11 +2,10 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { connect as connectTls, getCACertificates, type TLSSocket } from 'node:tls';
 
-import { messageOf } from '../../shared/errors.ts';
 import type { ApiTarget } from '../api-target.ts';
-import { KubernetesError } from '../errors.ts';
+import { unreachable } from './connect-failure.ts';
 
 export interface ConnectOptions {
   readonly signal: AbortSignal;
@@ -25,18 +24,13 @@ export async function connectToApiServer(
   options: ConnectOptions,
 ): Promise<Socket> {
   const { server, proxy, tls } = target;
-  const way = proxy === undefined ? '' : ` through the proxy ${proxy.host}`;
   try {
-    const tunnel = proxy === undefined ? undefined : await openTunnel(proxy, server, options);
+    const tunnel = proxy === undefined ? undefined : await openTunnel(proxy, target, options);
     if (server.protocol !== 'https:') return tunnel ?? (await openTcp(server, options));
     return await openTls({ ...tls, ...addressOf(server), ...socketOption(tunnel) }, options);
   } catch (error) {
     options.signal.throwIfAborted();
-    throw new KubernetesError(
-      'KUBE_API_UNREACHABLE',
-      `Could not connect to the API server ${server.host}${way}: ${messageOf(error)}`,
-      { hint: hintFor(error), cause: error },
-    );
+    throw unreachable(error, server, proxy);
   }
 }
 
@@ -61,13 +55,17 @@ function openTcp(server: URL, wait: ConnectOptions): Promise<Socket> {
 }
 
 /** Asks an HTTP proxy for a tunnel; its credentials are in the URL. */
-async function openTunnel(proxy: URL, server: URL, wait: ConnectOptions): Promise<Socket> {
+async function openTunnel(
+  proxy: URL,
+  { server, tls }: ApiTarget,
+  wait: ConnectOptions,
+): Promise<Socket> {
   if (proxy.protocol !== 'http:' && proxy.protocol !== 'https:') {
     throw new Error(`proxies of kind "${proxy.protocol}" are not supported, only http and https`);
   }
   const socket =
     proxy.protocol === 'https:'
-      ? await openTls(addressOf(proxy), wait)
+      ? await openTls({ ...addressOf(proxy), ca: trustedByProxy(tls) }, wait)
       : await openTcp(proxy, wait);
   const { host, port } = addressOf(server);
   const authority = `${host.includes(':') ? `[${host}]` : host}:${port}`;
@@ -127,16 +125,13 @@ function socketOption(socket: Socket | undefined): { socket?: Socket } {
   return socket === undefined ? {} : { socket };
 }
 
+/** A proxy may have a public certificate, or one from the kubeconfig's authority, as in kubectl. */
+function trustedByProxy({ ca = [] }: ApiTarget['tls']): (string | Buffer)[] {
+  return [...getCACertificates('default'), ...(Array.isArray(ca) ? ca : [ca])];
+}
+
 function proxyAuthorization({ username, password }: URL): Record<string, string> {
   if (username === '') return {};
   const plain = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
   return { 'proxy-authorization': `Basic ${Buffer.from(plain).toString('base64')}` };
-}
-
-function hintFor(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-  if (/CERT|ALTNAME|SIGNATURE/.test(code)) {
-    return 'Check certificate-authority-data and tls-server-name of the cluster in the kubeconfig.';
-  }
-  return 'Check the server address (and proxy-url) in the kubeconfig, and that this runner may reach it.';
 }

@@ -22,7 +22,8 @@ export function parseExecStatus(text: string): ExecStatus | undefined {
   return {
     kind: 'failed',
     reason: status.reason ?? 'Unknown',
-    message: status.message ?? 'the server gave no message',
+    // Each hop on the way adds these words once more.
+    message: (status.message ?? '').replace(/^(Internal error occurred: )+/, ''),
   };
 }
 

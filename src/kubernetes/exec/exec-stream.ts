@@ -3,7 +3,7 @@ import { Duplex } from 'node:stream';
 
 import { type ErrorDetails, messageOf } from '../../shared/errors.ts';
 import { KubernetesError } from '../errors.ts';
-import type { ExecCodec, ExecEvent, ExecProtocol } from './exec-codec.ts';
+import { type ExecCodec, type ExecEvent, type ExecProtocol, maxFrameBytes } from './exec-codec.ts';
 import type { ExecStatus } from './exec-status.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { describePod, type ExecSubject } from './refusals.ts';
@@ -64,7 +64,7 @@ export class ExecStream extends Duplex {
   /** Takes the socket over, with the bytes that had already come from it. */
   constructor(options: ExecStreamOptions, head: Buffer = noBytes) {
     // Once the command has ended there is nobody left to write to.
-    super({ allowHalfOpen: false });
+    super({ allowHalfOpen: false, writableHighWaterMark: maxFrameBytes });
     this.#socket = options.socket;
     this.#codec = options.codec;
     this.#subject = options.subject;

@@ -24,6 +24,8 @@ export interface Refusal {
   readonly hint: string;
   /** Whether another transport would meet the same. */
   readonly final: boolean;
+  /** Of the answer; unset when there was none. */
+  readonly httpStatus?: number;
 }
 
 /** `pod ns/name (container c)`. */
@@ -49,6 +51,7 @@ export function refusalOf(
     reason,
     hint,
     final,
+    httpStatus: answer.statusCode,
   });
   if (answer.statusCode === 401) {
     return refusal(
@@ -63,6 +66,10 @@ export function refusalOf(
       `Grant the verbs "create" and "get" on "pods/exec" in the namespace ${subject.namespace}.`,
       false,
     );
+  }
+  if (answer.body.startsWith('container not found')) {
+    // The node's own words, passed on by the API server without a Status around them.
+    return refusal('EXEC_REFUSED', 'The container is not running (yet, or any more).', true);
   }
   if (isAboutUpgrade(answer, status === undefined ? undefined : message)) {
     return refusal('EXEC_UPGRADE_REFUSED', upgradeHint, false);
@@ -96,7 +103,7 @@ export function refusedExec(refusals: readonly Refusal[], subject: ExecSubject):
   return new KubernetesError(
     codes.size === 1 ? onlyCode : 'EXEC_UPGRADE_REFUSED',
     `The API server ${subject.host} refused exec into ${describePod(subject)}${ways}`,
-    { hint: [...new Set(told.map(({ hint }) => hint))].join(' ') },
+    { hint: [...new Set(told.map(({ hint }) => hint))].join(' '), httpStatus: last?.httpStatus },
   );
 }
 

@@ -28,6 +28,9 @@ const headerBytes = 8;
  */
 const zlibHeader = Buffer.from('78bbe3c6a7c2', 'hex');
 
+/** An empty stored block: decoders hold text back until they see one, as after a zlib sync flush. */
+const syncFlush = Buffer.from('000000ffff', 'hex');
+
 /**
  * Writes SPDY/3.1 frames of one connection.
  *
@@ -74,7 +77,7 @@ export class SpdyFrameWriter {
     stored.writeUInt16LE(~plain.length & 0xffff, 3);
     const start = this.#firstBlock ? zlibHeader : Buffer.alloc(0);
     this.#firstBlock = false;
-    return Buffer.concat([start, stored, plain]);
+    return Buffer.concat([start, stored, plain, syncFlush]);
   }
 }
 
