@@ -1,5 +1,5 @@
 /** Taking everything down again, also what a killed or half-started cluster has left behind. */
-import { existsSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, readlinkSync, rmdirSync } from 'node:fs';
 import { readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 
@@ -17,6 +17,17 @@ const programsInOrder: readonly (readonly string[])[] = [
   ['containerd-shim-runc-v2', 'runc'],
 ];
 
+/** Folders that kubelet and containerd make in fixed places, innermost first. */
+const sharedFolders = [
+  '/run/containerd/s',
+  '/run/containerd',
+  '/var/lib/kubelet/device-plugins',
+  '/var/lib/kubelet',
+  '/var/lib/cni/results',
+  '/var/lib/cni',
+  '/var/log/containers',
+];
+
 /** Removes every trace of the cluster from the machine; the cache of programs and images stays. */
 export async function removeCluster(): Promise<void> {
   for (const programs of programsInOrder) {
@@ -30,6 +41,10 @@ export async function removeCluster(): Promise<void> {
   await unmountAll();
   await unregisterEmulator();
   await removeLogLinks();
+  for (const folder of sharedFolders) {
+    await removeDeadSockets(folder);
+    removeIfEmpty(folder);
+  }
   await rm(stateFolder, { recursive: true, force: true });
 }
 
@@ -80,6 +95,24 @@ export async function ourMounts(): Promise<string[]> {
   return lines
     .map((line) => line.split(' ')[1] ?? '')
     .filter((path) => path.startsWith(`${stateFolder}/`));
+}
+
+/** Removes sockets that killed shims and kubelets left in a folder that is not ours alone. */
+async function removeDeadSockets(folder: string): Promise<void> {
+  if (!existsSync(folder)) return;
+  const listening = await readFile('/proc/net/unix', 'utf8');
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isSocket() && !listening.includes(path)) await rm(path);
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    rmdirSync(folder);
+  } catch {
+    // Not there, or in use by others.
+  }
 }
 
 /** The kubelet links the logs of its containers in a fixed folder of the machine. */

@@ -51,11 +51,13 @@ export function startControllers(libexec: string): void {
   });
 }
 
-/** Waits until pods can be made in the default namespace. */
-export async function waitForDefaultServiceAccount(): Promise<void> {
-  await waitForDaemon('kube-controller-manager', 'the default service account', () =>
-    apiGet('/api/v1/namespaces/default/serviceaccounts/default'),
-  );
+/** Waits until the controllers have made what every pod of the default namespace refers to. */
+export async function waitForDefaultNamespace(): Promise<void> {
+  for (const path of ['serviceaccounts/default', 'configmaps/kube-root-ca.crt']) {
+    await waitForDaemon('kube-controller-manager', path, () =>
+      apiGet(`/api/v1/namespaces/default/${path}`),
+    );
+  }
 }
 
 function etcdFlags(): string[] {

@@ -6,7 +6,7 @@ import { makeCgroup } from './cgroups.ts';
 import { run } from './command.ts';
 import { imageArchive } from './image-store.ts';
 import type { ImageSet } from './images.ts';
-import { ports, registryAddress, statePath } from './layout.ts';
+import { addresses, interfaces, ports, registryAddress, statePath } from './layout.ts';
 import type { ClusterNode } from './layout.ts';
 import { kubeconfigPath, pkiPath } from './pki.ts';
 import { startDaemon, waitForDaemon } from './processes.ts';
@@ -55,8 +55,8 @@ export async function startContainerd(
 export async function startKubelet(node: ClusterNode, libexec: string): Promise<void> {
   const configuration = nodePath(node, 'kubelet.json');
   makeCgroup(node);
-  // No name server listens there: names outside the cluster are unknown at once instead of after a time-out.
-  await writeFile(nodePath(node, 'resolv.conf'), 'nameserver 127.0.0.1\noptions attempts:1\n');
+  // Nothing listens there: names outside the cluster are unknown at once instead of after a time-out.
+  await writeFile(nodePath(node, 'resolv.conf'), `nameserver ${addresses.host}\n`);
   await writeFile(configuration, JSON.stringify(kubeletConfiguration(node)));
   startDaemon({
     name: `kubelet-${node.name}`,
@@ -109,6 +109,13 @@ state = "${nodePath(node, 'state')}"
     runtime_type = "io.containerd.runc.v2"
     [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
       BinaryName = "${join(libexec, 'runc')}"
+      Root = "${nodePath(node, 'runc')}"
+
+# Both would use folders and sockets of the whole machine, and nobody here needs them.
+[plugins."io.containerd.nri.v1.nri"]
+  disable = true
+[plugins."io.containerd.internal.v1.opt"]
+  path = "${nodePath(node, 'opt')}"
 `;
 }
 
@@ -133,7 +140,7 @@ function podNetwork(node: ClusterNode): object {
     plugins: [
       {
         type: 'bridge',
-        bridge: 'kbx0',
+        bridge: interfaces.bridge,
         isGateway: false,
         ipMasq: false,
         hairpinMode: true,
@@ -169,7 +176,7 @@ function kubeletConfiguration(node: ClusterNode): object {
     makeIPTablesUtilChains: false,
     resolvConf: nodePath(node, 'resolv.conf'),
     // There is none; without an address here, every pod gets a warning about that.
-    clusterDNS: ['127.0.0.1'],
+    clusterDNS: [addresses.host],
     podLogsDir: nodePath(node, 'pod-logs'),
     volumePluginDir: nodePath(node, 'volume-plugins'),
     // Developers' disks are full more often than not; that must not evict anything.

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 
 import type { Binaries } from './binaries.ts';
 import { retry, ClusterError } from './command.ts';
-import { startApiServer, startControllers, waitForDefaultServiceAccount } from './control-plane.ts';
+import { startApiServer, startControllers, waitForDefaultNamespace } from './control-plane.ts';
 import { registerEmulator } from './emulation.ts';
 import { writeBuildkitdConfig } from './environment.ts';
 import type { ImageSet } from './images.ts';
@@ -31,7 +31,7 @@ export async function startCluster(
     await pretendArchitectures(nodes);
   });
   await Promise.all([
-    apiServer.then(waitForDefaultServiceAccount),
+    apiServer.then(waitForDefaultNamespace),
     startRegistry(images),
     ...nodes.map(async (node) => {
       await Promise.all([apiServer, startContainerd(node, libexec, images)]);
