@@ -28,10 +28,7 @@ const largestBytes = 1_000_000;
  * Empty when nothing is configured. Throws `BUILDKITD_CONFIG_INVALID`.
  */
 export async function loadDaemonFiles(
-  options: Pick<
-    BuilderOptions,
-    'buildkitdConfig' | 'buildkitdConfigInline' | 'registryConfig'
-  >,
+  options: Pick<BuilderOptions, 'buildkitdConfig' | 'buildkitdConfigInline' | 'registryConfig'>,
   workingFolder: string,
 ): Promise<readonly DaemonFile[]> {
   const { buildkitdConfig: file, buildkitdConfigInline: inline, registryConfig } = options;

@@ -96,7 +96,7 @@ export function ownerJob(
   return {
     apiVersion: 'batch/v1',
     kind: 'Job',
-    metadata: { ...metadata(spec, options.owner), name: spec.name },
+    metadata: metadata(spec, options.owner, spec.name),
     spec: {
       parallelism: 0,
       completions: 1,
@@ -164,9 +164,13 @@ export function secret(
   };
 }
 
-function metadata(spec: BuilderSpec, owner: V1OwnerReference | undefined): V1ObjectMeta {
+function metadata(
+  spec: BuilderSpec,
+  owner: V1OwnerReference | undefined,
+  name = spec.workload,
+): V1ObjectMeta {
   return {
-    name: spec.workload,
+    name,
     namespace: spec.namespace,
     labels: labelsOf(spec),
     annotations: annotationsOf(spec),
