@@ -39,11 +39,11 @@ const goArchitectures: ReadonlyMap<string, readonly [string, string]> = new Map(
 /** What stands at a path; links are followed. */
 export function pathKind(path: string): PathKind {
   try {
-    const stats = statSync(path);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return 'missing';
     if (stats.isFile()) return 'file';
     return stats.isDirectory() ? 'directory' : 'other';
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return code === 'ENOENT' || code === 'ENOTDIR' ? 'missing' : 'unreadable';
+  } catch {
+    return 'unreadable';
   }
 }

@@ -6,11 +6,11 @@
 import { CsvError, parse } from 'csv-parse/sync';
 import { invalidInput } from './errors.ts';
 
-/** The fields of a line, trimmed, without empty ones; throws an `InputError` naming the input. */
+/** The fields of a line as they are, without blank ones; throws an `InputError` naming the input. */
 export function parseCsvFields(input: string, line: string): string[] {
   try {
     const [fields = []]: string[][] = parse(line.trim(), { relax_column_count: true });
-    return fields.map((field) => field.trim()).filter((field) => field !== '');
+    return fields.filter((field) => field.trim() !== '');
   } catch (error) {
     if (!(error instanceof CsvError)) throw error;
     throw invalidInput({

@@ -3,7 +3,7 @@ import { invalidInput, type InputError } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
 import { nearestName } from './nearest-name.ts';
 import type { RegistryHostConfig } from './options.ts';
-import { parseRegistryHost } from './registry-host.ts';
+import { isRegistryHost, parseRegistryHost } from './registry-host.ts';
 import type { World } from './world.ts';
 import { isYamlMap, parseYamlMap, type YamlMap, type YamlTree } from './yaml-tree.ts';
 
@@ -11,7 +11,6 @@ const input = 'registry-config';
 const fields = ['mirrors', 'http', 'insecure', 'ca', 'cert', 'key'];
 const expected =
   'host: {mirrors: […], http: bool, insecure: bool, ca: path or PEM, cert: path or PEM, key: path or PEM}';
-const mirror = /^[A-Za-z0-9.[\]:-]+(?:\/[\w./-]+)?$/;
 
 /** `registry-config`, with paths made absolute and looked at. */
 export function parseRegistryConfig(
@@ -73,9 +72,14 @@ function mirrors(host: string, value: YamlTree | undefined): string[] {
   if (!Array.isArray(list)) throw wrong(host, 'has `mirrors` that are not a list');
   return list.map((element: YamlTree) => {
     const text = typeof element === 'string' ? element.trim() : '';
-    if (mirror.test(text)) return text;
+    if (isMirror(text)) return text;
     throw wrong(host, 'has a mirror that is not host[:port][/path]');
   });
+}
+
+function isMirror(text: string): boolean {
+  const [host = '', ...path] = text.split('/');
+  return isRegistryHost(host) && path.every((part) => /^[\w.-]+$/.test(part));
 }
 
 function flag(host: string, { key, value }: { key: string; value: YamlMap }): boolean {

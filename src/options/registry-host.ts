@@ -4,11 +4,16 @@ const host = /^(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[A-Fa-f0-9:]+\])(?
 /** The key under which `docker login` stores Docker Hub. */
 const hubKey = 'https://index.docker.io/v1/';
 
+/** Whether a text is `host[:port]`. */
+export function isRegistryHost(text: string): boolean {
+  return host.test(text);
+}
+
 /** A registry as the key of a map: lower-case `host[:port]`; throws an `InputError`. */
 export function parseRegistryHost(input: string, text: string): string {
   const key = text.trim();
   if (key === hubKey) return 'docker.io';
-  if (host.test(key)) return key.toLowerCase();
+  if (isRegistryHost(key)) return key.toLowerCase();
   throw invalidInput({
     input,
     value: key,
