@@ -116,6 +116,7 @@ export async function provideBinaries(): Promise<Binaries> {
   if (!existsSync(folder)) {
     // One builder at a time: two would take twice as long on the same cores for the same result.
     await withLock(join(cacheFolder(), 'build.lock'), async () => {
+      say('Building from source what is not cached; all of it takes 12 minutes on two cores');
       for (const [index, module] of goModules.entries()) {
         await buildModule(module, moduleCache(module, stamps[index] ?? ''));
       }

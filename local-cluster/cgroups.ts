@@ -1,6 +1,12 @@
 /** The nodes' own corners of the control group hierarchies, versions 1 and 2. */
-import { existsSync, readFileSync, readdirSync, rmdirSync, writeFileSync } from 'node:fs';
-import { mkdirSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -47,11 +53,20 @@ function hierarchies(): string[] {
 
 function makeUnifiedCgroup(node: ClusterNode): void {
   const available = readFileSync(join(mountPoint, 'cgroup.controllers'), 'utf8').trim().split(' ');
-  const enable = available.map((controller) => `+${controller}`).join(' ');
   const group = join(mountPoint, node.cgroup);
-  writeFileSync(join(mountPoint, 'cgroup.subtree_control'), enable);
   mkdirSync(group, { recursive: true });
-  writeFileSync(join(group, 'cgroup.subtree_control'), enable);
+  for (const parent of [mountPoint, group]) {
+    for (const controller of available) enableController(parent, controller);
+  }
+}
+
+/** One at a time: some machines refuse a controller, and the kubelet names those it cannot do without. */
+function enableController(parent: string, controller: string): void {
+  try {
+    writeFileSync(join(parent, 'cgroup.subtree_control'), `+${controller}`);
+  } catch {
+    // Refused.
+  }
 }
 
 function makeCgroupIn(hierarchy: string, node: ClusterNode): void {

@@ -6,6 +6,7 @@
  * Exits with 3 where the machine cannot run it at all.
  */
 import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -83,7 +84,7 @@ async function up(nodeCount: number): Promise<number> {
   }
   if (state === undefined) throw new ClusterError('The cluster was taken down meanwhile');
   await shareWithCaller();
-  await writeEnvironment(describeEnvironment(nodeCount, state.bin));
+  await writeEnvironment(describeEnvironment(nodeCount, await programsFor(state)));
   return 0;
 }
 
@@ -102,6 +103,11 @@ async function restart(nodeCount: number, start: () => Promise<void>, bin: strin
   await start();
   await writeState({ definition: definitionStamp(), nodeCount, bin });
   say(`The cluster is up, after ${secondsSince(begin)}`);
+}
+
+/** The programs that the cluster runs with, or our own copies if those are in another's home. */
+async function programsFor({ bin }: ClusterState): Promise<string> {
+  return existsSync(bin) ? bin : (await provideBinaries()).bin;
 }
 
 /** Under sudo, the person behind it must be able to use the cluster afterwards. */
@@ -153,5 +159,6 @@ try {
   process.exitCode = await main();
 } catch (error) {
   say(error instanceof ClusterError ? error.message : String((error as Error).stack));
-  process.exitCode = error instanceof ClusterError ? error.exitCode : 1;
+  // At once: whatever else was being started must not go on for a cluster that will not be.
+  process.exit(error instanceof ClusterError ? error.exitCode : 1);
 }

@@ -93,7 +93,7 @@ export async function retry<T>(
     const value = await attempt();
     if (value !== undefined) return value;
     if (performance.now() > end) return undefined;
-    await sleep(50);
+    await sleep(100);
   }
 }
 

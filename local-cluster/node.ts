@@ -193,7 +193,6 @@ function kubeletConfiguration(node: ClusterNode): object {
     eventRecordQPS: 0,
     kubeAPIQPS: 200,
     kubeAPIBurst: 400,
-    nodeStatusUpdateFrequency: '5s',
     syncFrequency: '10s',
   };
 }

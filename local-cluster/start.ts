@@ -2,7 +2,6 @@
 import { mkdir } from 'node:fs/promises';
 
 import type { Binaries } from './binaries.ts';
-import { retry, ClusterError } from './command.ts';
 import { startApiServer, startControllers, waitForDefaultNamespace } from './control-plane.ts';
 import { registerEmulator } from './emulation.ts';
 import { writeBuildkitdConfig } from './environment.ts';
@@ -14,6 +13,7 @@ import { makeNetwork } from './network.ts';
 import { pretendArchitectures } from './node-architecture.ts';
 import { startContainerd, startKubelet } from './node.ts';
 import { makePki } from './pki.ts';
+import { waitForDaemon } from './processes.ts';
 import { startRegistry } from './registry.ts';
 
 /** Starts everything and returns when pods can be created. */
@@ -36,20 +36,13 @@ export async function startCluster(
     ...nodes.map(async (node) => {
       await Promise.all([apiServer, startContainerd(node, libexec, images)]);
       await startKubelet(node, libexec);
+      await waitForNode(node);
     }),
   ]);
-  await waitForNodes(nodes);
 }
 
-async function waitForNodes(nodes: readonly ClusterNode[]): Promise<void> {
-  let ready: string[] = [];
-  const complete = await retry(async () => {
-    ready = await readyNodes(nodes);
-    return nodes.every((node) => ready.includes(node.name)) ? true : undefined;
-  }, 60_000);
-  if (complete === true) return;
-  const names = nodes.map((node) => node.name).filter((name) => !ready.includes(name));
-  throw new ClusterError(
-    `Not ready after 60 s: ${names.join(', ')}; see ${stateFolder}/log/kubelet-*.log`,
+async function waitForNode(node: ClusterNode): Promise<void> {
+  await waitForDaemon(`kubelet-${node.name}`, `node ${node.name}`, async () =>
+    (await readyNodes([node])).length > 0 ? true : undefined,
   );
 }

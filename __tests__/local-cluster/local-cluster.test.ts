@@ -1,7 +1,7 @@
 /** The local cluster's command line on the real machine: what it brings up, heals and removes. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { existsSync, globSync, readFileSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync, globSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -68,6 +68,34 @@ function runPod(name: string, arch: string, command: string): string {
   return log;
 }
 
+/** Starts a pod with the BuildKit image and the configuration that the cluster provides. */
+function startBuildkit(name: string, image: string, settings: object): void {
+  const { buildkitdConfig } = environment();
+  kubectl('create', 'configmap', name, `--from-file=${buildkitdConfig}`);
+  const container = {
+    name: 'main',
+    image,
+    volumeMounts: [{ name: 'config', mountPath: '/config' }],
+    readinessProbe: { exec: { command: ['buildctl', 'debug', 'workers'] }, periodSeconds: 1 },
+    ...settings,
+  };
+  const volumes = [{ name: 'config', configMap: { name } }];
+  const overrides = JSON.stringify({ spec: { containers: [container], volumes } });
+  kubectl('run', name, `--image=${image}`, `--overrides=${overrides}`);
+  kubectl('wait', `pod/${name}`, '--for=condition=Ready', '--timeout=30s');
+}
+
+/** Builds from a Dockerfile in a pod, for both architectures, and pushes the image. */
+function build(pod: string, dockerfile: string, image: string): void {
+  const script = `mkdir /tmp/context && cd /tmp/context && cat >Dockerfile && buildctl build \
+    --frontend dockerfile.v0 --local context=. --local dockerfile=. \
+    --opt platform=linux/amd64,linux/arm64 --output type=image,name=${image},push=true`;
+  const { bin, kubeconfig } = environment();
+  const args = ['--kubeconfig', kubeconfig, 'exec', '-i', pod, '--', 'sh', '-c', script];
+  const result = spawnSync(join(bin, 'kubectl'), args, { input: dockerfile, encoding: 'utf8' });
+  if (result.status !== 0) throw new Error(`build failed: ${result.stderr}`);
+}
+
 /** Processes that work on the cluster's state or sit in its control groups. */
 function ourProcesses(): number[] {
   return readdirSync('/proc')
@@ -81,18 +109,24 @@ function ourProcesses(): number[] {
 
 function readProcess(pid: string, file: string): string {
   try {
-    // A process that has ended and waits for its parent to notice has no executable any more.
-    readlinkSync(join('/proc', pid, 'exe'));
-    return readFileSync(join('/proc', pid, file), 'utf8');
+    // A process that has ended but whose parent has not noticed is a zombie, not a survivor.
+    const isZombie = readFileSync(join('/proc', pid, 'status'), 'utf8').includes('State:\tZ');
+    return isZombie ? '' : readFileSync(join('/proc', pid, file), 'utf8');
   } catch {
     return '';
   }
 }
 
+function asRoot(...command: string[]): string {
+  const [program = '', ...args] = process.getuid?.() === 0 ? command : ['sudo', '-n', ...command];
+  const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8' });
+  if (status !== 0) throw new Error(`${command.join(' ')}: ${stderr}`);
+  return stdout;
+}
+
 /** Everything of the cluster that can be seen on the machine, by kind. */
 function traces(): Record<string, unknown> {
-  const output = (command: string, ...args: string[]): string[] =>
-    spawnSync(command, args, { encoding: 'utf8' }).stdout.split('\n');
+  const output = (...command: string[]): string[] => asRoot(...command).split('\n');
   const rules = ['filter', 'nat'].flatMap((table) => output('iptables', '-t', table, '-S'));
   return {
     processes: ourProcesses(),
@@ -176,6 +210,36 @@ describe('up', () => {
     minutes,
   );
 
+  it.each([
+    [
+      'buildkit',
+      { args: ['--config=/config/buildkitd.toml'], securityContext: { privileged: true } },
+    ],
+    [
+      'buildkitRootless',
+      {
+        args: ['--config=/config/buildkitd.toml', '--oci-worker-no-process-sandbox'],
+        securityContext: {
+          seccompProfile: { type: 'Unconfined' },
+          appArmorProfile: { type: 'Unconfined' },
+        },
+      },
+    ],
+  ] as const)(
+    'provides a %s image that builds for both architectures',
+    async (kind, settings) => {
+      const { images, registry } = environment();
+      const pod = kind.toLowerCase();
+      startBuildkit(pod, images[kind], settings);
+      const dockerfile = '# syntax=docker/dockerfile:1\nFROM busybox\nRUN uname -m >/machine\n';
+      build(pod, dockerfile, `${registry}/local-cluster-test/${pod}`);
+      kubectl('delete', `pod/${pod}`, `configmap/${pod}`, '--grace-period=1');
+      const answer = await fetch(`http://${registry}/v2/local-cluster-test/${pod}/tags/list`);
+      expect(await answer.json()).toMatchObject({ tags: ['latest'] });
+    },
+    2 * minutes,
+  );
+
   it('does nothing when the cluster runs', () => {
     const before = { processes: ourProcesses(), environment: environment() };
     up();
@@ -206,7 +270,8 @@ describe('a cluster that was killed', () => {
     () => {
       kubectl('run', 'survivor', '--image=busybox:1.36', '--', 'sleep', '1000');
       kubectl('wait', 'pod/survivor', '--for=condition=Ready', '--timeout=30s');
-      for (const pid of ourProcesses()) kill(pid);
+      // Some end with others that are killed before them, hence `true`.
+      asRoot('sh', '-c', `kill -9 ${ourProcesses().join(' ')}; true`);
       expect(cluster('status').status).toBe(1);
       up();
       expect(cluster('status').status).toBe(0);
@@ -253,11 +318,3 @@ describe('two ups at the same time', () => {
     3 * minutes,
   );
 });
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // Ended with another one.
-  }
-}
