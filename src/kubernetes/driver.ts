@@ -1,10 +1,30 @@
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
 import type { BuilderOptions } from '../options/options.ts';
 import type { Dialer } from '../shared/dialer.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { KubernetesError } from './errors.ts';
+import { connectWhenStarted } from './connect.ts';
+import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
+import { KubernetesError } from './errors.ts';
 import type { KubeClient } from './kube-client.ts';
+import { serviceAccountFolder } from './kube-config.ts';
+import { Lifetime } from './lifetime.ts';
+import { connectedPod, type ConnectedPod, explainLoss, isUnexplained, lossOf } from './loss.ts';
+import type { BuilderSpec } from './manifest.ts';
+import { builderName, platformSuffix, specHash } from './names.ts';
+import { Notices } from './notices.ts';
+import { checkAccess, type MayAccess } from './preflight.ts';
+import { findRunnerPod, provision } from './provision.ts';
+import { containerResources } from './resources.ts';
+import { Rollout } from './rollout.ts';
+import type { BuilderState } from './teardown.ts';
 
-/** Who asks for the builder; ends up in its labels and annotations. */
+export type { BuilderState } from './teardown.ts';
+
+/** The node reports the end of a container up to a second late, and the server a little later. */
+const explainWaitMs = 3_000;
+
+/** Who asks for the builder; ends up in its labels and annotations. Empty texts are left out. */
 export interface JobIdentity {
   /** Random, shared by all steps of one job: `newJobId()`. */
   readonly jobId: string;
@@ -16,16 +36,6 @@ export interface JobIdentity {
   readonly runAttempt: string;
   /** Of this action. */
   readonly version: string;
-}
-
-/** What the post step needs to remove a builder; JSON, without secrets. */
-export interface BuilderState {
-  readonly namespace: string;
-  readonly name: string;
-  /** Name of Deployment and ConfigMap. */
-  readonly workload: string;
-  /** Random; objects that do not carry it were made by another step and are left alone. */
-  readonly creator: string;
 }
 
 export interface BootstrapOptions {
@@ -51,7 +61,8 @@ export interface Builder extends AsyncDisposable {
    * Runs `open` against the chosen pod as soon as that may succeed, again and again while the
    * causes are transient.
    *
-   * Throws `KubernetesError` when the pods cannot come, or not in time.
+   * The signal given to `open` covers the opening only. Throws `KubernetesError` when the pods
+   * cannot come, or not in time.
    */
   connect<T>(
     open: (dial: Dialer, signal: AbortSignal) => Promise<T>,
@@ -66,7 +77,197 @@ export interface Builder extends AsyncDisposable {
 }
 
 /** Provisions or finds the builder of this job; returns once its objects exist. */
-export function bootstrap(options: BootstrapOptions): Promise<Builder> {
-  options;
-  return Promise.reject(new Error('being written'));
+export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
+  const { client, builder, logger, signal } = options;
+  const files = await loadDaemonFiles(builder, process.cwd());
+  const spec = specify(options, files);
+  const { namespace, name, workload, identity } = spec;
+  const state = { namespace, name, workload, creator: identity.creator };
+  await options.onNamed(state);
+  const notices = new Notices(logger);
+  logger.info(`Cluster ${client.server.origin}, context ${client.context} of ${client.source}`);
+  const [may, runnerPod] = await Promise.all([
+    checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
+    findRunnerPod(client, { namespace, serviceAccountFolder, hostname: hostname() }, signal),
+  ]);
+  const rollout = new Rollout({ ...rolloutOptions(options, spec), notices });
+  rollout.start();
+  try {
+    const { maxLifetimeMs } = builder;
+    const input = { client, spec, maxLifetimeMs, may, notices, runnerPod };
+    const { created, job } = await provision(input, signal);
+    logger.info(`${created ? 'Created' : 'Found'} builder ${name} in namespace ${namespace}`);
+    const lifetime =
+      job === undefined
+        ? undefined
+        : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
+    if (mayBeat(may)) lifetime?.start(created ? undefined : 0);
+    rollout.await();
+    return new KubernetesBuilder({ client, state, created, rollout, lifetime, logger });
+  } catch (failure) {
+    await rollout[Symbol.asyncDispose]();
+    throw failure;
+  }
+}
+
+function specify(options: BootstrapOptions, files: readonly DaemonFile[]): BuilderSpec {
+  const { builder, job, client } = options;
+  const { driver, platforms, runnerPlatform, entitlements } = builder;
+  const [platform, ...more] = platforms;
+  if (more.length > 0) {
+    throw new KubernetesError('BUILDER_REFUSED', 'a builder has one platform in this version');
+  }
+  const looks = {
+    namespace: driver.namespace ?? client.namespace,
+    image: driver.image,
+    replicas: driver.replicas,
+    resources: containerResources(driver.requests, driver.limits),
+    platform,
+    preferredArchitecture: runnerPlatform.architecture,
+    entitlements,
+    files,
+  };
+  const hash = specHash(looks);
+  const name = builderName({ repository: job.repository, jobId: job.jobId, specHash: hash });
+  return {
+    ...looks,
+    name,
+    workload: `${name}-${platformSuffix(platform)}`,
+    identity: { ...job, specHash: hash, creator: randomUUID() },
+  };
+}
+
+function rolloutOptions(options: BootstrapOptions, spec: BuilderSpec) {
+  const { driver } = options.builder;
+  const { platform, resources } = spec;
+  return {
+    client: options.client,
+    namespace: spec.namespace,
+    builder: spec.name,
+    replicas: spec.replicas,
+    wanted: {
+      image: spec.image,
+      platform: platform === undefined ? undefined : platformSuffix(platform).replaceAll('-', '/'),
+      limits: resources.limits,
+    },
+    affinityKey: options.affinityKey,
+    timeoutMs: driver.timeoutMs,
+    timeoutIsExplicit: driver.timeoutIsExplicit,
+    logger: options.logger,
+  };
+}
+
+function kindsOf(files: readonly DaemonFile[]): { usesConfigMap: boolean; usesSecret: boolean } {
+  return { usesConfigMap: files.length > 0, usesSecret: files.some(({ secret }) => secret) };
+}
+
+function mayBeat(may: MayAccess): boolean {
+  return may('patch', 'jobs') !== false;
+}
+
+class KubernetesBuilder implements Builder {
+  readonly state: BuilderState;
+  readonly created: boolean;
+  readonly #client: KubeClient;
+  readonly #rollout: Rollout;
+  readonly #lifetime: Lifetime | undefined;
+  readonly #logger: Logger;
+  #connected: ConnectedPod | undefined;
+
+  constructor(parts: {
+    readonly client: KubeClient;
+    readonly state: BuilderState;
+    readonly created: boolean;
+    readonly rollout: Rollout;
+    readonly lifetime: Lifetime | undefined;
+    readonly logger: Logger;
+  }) {
+    this.state = parts.state;
+    this.created = parts.created;
+    this.#client = parts.client;
+    this.#rollout = parts.rollout;
+    this.#lifetime = parts.lifetime;
+    this.#logger = parts.logger;
+  }
+
+  get podName(): string | undefined {
+    return this.#connected?.name;
+  }
+
+  async connect<T>(
+    open: (dial: Dialer, signal: AbortSignal) => Promise<T>,
+    signal: AbortSignal,
+  ): Promise<T> {
+    const { namespace } = this.state;
+    const { value, pod } = await connectWhenStarted(
+      { client: this.#client, rollout: this.#rollout, namespace, logger: this.#logger, open },
+      signal,
+    );
+    this.#connected = connectedPod(namespace, pod);
+    this.#rollout.arrived();
+    return value;
+  }
+
+  podLost(signal: AbortSignal): Promise<KubernetesError> {
+    const connected = this.#requireConnected();
+    return this.#untilSeen(() => {
+      const { pod, gone } = this.#rollout.lastSeen(connected.uid);
+      return lossOf(connected, { current: pod, gone });
+    }, signal);
+  }
+
+  async explainLoss(signal: AbortSignal): Promise<KubernetesError> {
+    const connected = this.#requireConnected();
+    const explain = (): Promise<KubernetesError> => {
+      const { pod } = this.#rollout.lastSeen(connected.uid);
+      return explainLoss(this.#client, connected, { lastSeen: pod, signal });
+    };
+    const first = await explain();
+    if (!isUnexplained(first)) return first;
+    const wait = AbortSignal.any([signal, AbortSignal.timeout(explainWaitMs)]);
+    await this.podLost(wait).catch(() => undefined);
+    signal.throwIfAborted();
+    return explain();
+  }
+
+  async settle(signal: AbortSignal): Promise<void> {
+    await this.#lifetime?.settle(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
+  }
+
+  #requireConnected(): ConnectedPod {
+    if (this.#connected === undefined) throw new Error('no pod has been connected to yet');
+    return this.#connected;
+  }
+
+  /** Asks after each change of the pods until there is an answer. */
+  #untilSeen<T>(ask: () => T | undefined, signal: AbortSignal): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const finish = (settle: () => void): void => {
+        stopListening();
+        signal.removeEventListener('abort', abort);
+        settle();
+      };
+      const abort = (): void => {
+        finish(() => {
+          reject(signal.reason as Error);
+        });
+      };
+      const look = (): void => {
+        const answer = ask();
+        if (answer !== undefined) {
+          finish(() => {
+            resolve(answer);
+          });
+        }
+      };
+      const stopListening = this.#rollout.onChange(look);
+      signal.addEventListener('abort', abort, { once: true });
+      if (signal.aborted) abort();
+      else look();
+    });
+  }
 }

@@ -78,8 +78,7 @@ export function isRunning(pod: Pod): boolean {
   return !isEnding(pod) && daemonStatus(pod)?.state?.running !== undefined;
 }
 
-/** Whether the scheduler has found no node for the pod. */
-export function isUnschedulable(pod: Pod): boolean {
+function isUnschedulable(pod: Pod): boolean {
   return unschedulableMessage(pod) !== undefined;
 }
 
@@ -103,6 +102,24 @@ function workloadFindings(workload: Workload, hasPods: boolean): Finding[] {
   const passing = /serviceaccount .*not found|failed calling webhook/.test(message);
   const severity = hasPods ? 'waiting' : passing ? 'stuck' : 'fatal';
   return [{ severity, code, hint, text: `the cluster does not create the pods: ${message}` }];
+}
+
+/** Whether the pod will not come without help, so that another one is to be preferred. */
+export function isHopeless(pod: Pod, snapshot: Snapshot, wanted: Wanted): boolean {
+  return (
+    isUnschedulable(pod) ||
+    podFindings(pod, snapshot, wanted).some(({ severity }) => severity === 'fatal')
+  );
+}
+
+/** Whether the node has said that the daemon's container was started, before the pod's status does. */
+export function hasStarted(pod: Pod, events: readonly KubeEvent[]): boolean {
+  return events.some(
+    ({ reason, involvedObject }) =>
+      reason === 'Started' &&
+      involvedObject.uid === pod.metadata.uid &&
+      involvedObject.fieldPath === `spec.containers{${containerName}}`,
+  );
 }
 
 function podFindings(pod: Pod, snapshot: Snapshot, wanted: Wanted): Finding[] {
@@ -214,7 +231,7 @@ function pullHint(said: string): string {
 /** Events that say what is going on; failures are read from the objects, which keep them. */
 function eventFinding(event: KubeEvent): Finding[] {
   const message = event.message ?? '';
-  switch (event.reason) {
+  switch (event.reason ?? '') {
     case 'Pulling':
       return [waiting(`pulling image ${/"([^"]+)"/.exec(message)?.[1] ?? ''}`.trim())];
     case 'TriggeredScaleUp':
@@ -226,7 +243,7 @@ function eventFinding(event: KubeEvent): Finding[] {
     case 'NetworkNotReady':
     case 'Evicted':
     case 'Preempted':
-      return [waiting(`${event.reason}: ${message}`)];
+      return [waiting(`${event.reason ?? ''}: ${message}`)];
     default:
       return [];
   }

@@ -89,6 +89,8 @@ export interface KubeEvent extends KubeObject {
     readonly kind?: string;
     readonly name?: string;
     readonly uid?: string;
+    /** Such as `spec.containers{buildkitd}`. */
+    readonly fieldPath?: string;
   };
   readonly reason?: string;
   readonly message?: string;

@@ -53,8 +53,9 @@ export class Mirror<R extends ResourceName> {
 
   async run(signal: AbortSignal): Promise<void> {
     let retryMs = firstRetryMs;
-    while (!signal.aborted) {
+    for (;;) {
       try {
+        signal.throwIfAborted();
         if (this.#resourceVersion === undefined || this.#polls) await this.#list(signal);
         this.lastFailure = undefined;
         retryMs = firstRetryMs;

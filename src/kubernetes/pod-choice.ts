@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { isEnding, isRunning, isUnschedulable } from './findings.ts';
+import { isEnding } from './findings.ts';
 import type { Pod } from './kube-objects.ts';
 
 /**
@@ -17,10 +17,10 @@ export function rankPods(pods: readonly Pod[], affinityKey: string): Pod[] {
 }
 
 /**
- * The pod to wait for: the favourite, or the next one where that has no node.
+ * The pod to wait for: the favourite, or the next one where that cannot come.
  *
- * Undefined while pods are still to come that could be preferred, unless `settled` says that no more
- * will.
+ * Undefined while pods are still to be made that could be preferred, unless `settled` says that no
+ * more will.
  */
 export function choosePod(
   pods: readonly Pod[],
@@ -28,9 +28,10 @@ export function choosePod(
     readonly affinityKey: string;
     readonly replicas: number;
     readonly settled: boolean;
+    readonly isHopeless: (pod: Pod) => boolean;
   },
 ): Pod | undefined {
   const ranked = rankPods(pods, options.affinityKey);
   if (ranked.length < options.replicas && !options.settled) return undefined;
-  return ranked.find((pod) => !isUnschedulable(pod)) ?? ranked.find(isRunning);
+  return ranked.find((pod) => !options.isHopeless(pod));
 }

@@ -1,0 +1,142 @@
+import type { Dialer } from '../shared/dialer.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { Logger } from '../shared/logger.ts';
+import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
+import { openExecStream } from './exec/open-exec-stream.ts';
+import { isRunning } from './findings.ts';
+import type { KubeClient } from './kube-client.ts';
+import type { Pod } from './kube-objects.ts';
+import { containerName } from './manifest.ts';
+import type { Rollout } from './rollout.ts';
+
+const firstRetryMs = 25;
+const longestRetryMs = 1_000;
+const attemptTimeoutMs = 15_000;
+/** How long an exec into a running container may be refused: a new node has no certificate yet. */
+const refusalGraceMs = 30_000;
+
+export interface ConnectOptions<T> {
+  readonly client: KubeClient;
+  readonly rollout: Rollout;
+  readonly namespace: string;
+  readonly logger: Logger;
+  readonly open: (dial: Dialer, signal: AbortSignal) => Promise<T>;
+}
+
+/**
+ * Runs `open` against the chosen pod from the moment its container has been started.
+ *
+ * Fails with what ends the rollout, or with a refusal that will not pass; all else is transient,
+ * such as a container not yet found, a daemon that does not listen yet, or a node that is too new.
+ */
+export async function connectWhenStarted<T>(
+  options: ConnectOptions<T>,
+  signal: AbortSignal,
+): Promise<{ readonly value: T; readonly pod: Pod }> {
+  const { rollout, logger } = options;
+  const live = AbortSignal.any([signal, rollout.failed]);
+  let retryMs = firstRetryMs;
+  let refusedSince: number | undefined;
+  for (;;) {
+    live.throwIfAborted();
+    const pod = rollout.startedPod();
+    if (pod === undefined) {
+      await changed(rollout, { signal: live });
+      retryMs = firstRetryMs;
+      continue;
+    }
+    try {
+      return { value: await attempt(options, { pod, live }), pod };
+    } catch (failure) {
+      live.throwIfAborted();
+      if (isFinal(failure)) throw failure;
+      refusedSince = isRefusal(failure) && isRunning(pod) ? (refusedSince ?? now()) : undefined;
+      if (refusedSince !== undefined && now() - refusedSince > refusalGraceMs) throw failure;
+      rollout.noteAttempt(failure);
+      logger.debug(`${pod.metadata.name} does not answer yet: ${messageOf(failure)}`);
+    }
+    await changed(rollout, { signal: live, timeoutMs: retryMs });
+    retryMs = Math.min(retryMs * 1.5, longestRetryMs);
+  }
+}
+
+async function attempt<T>(
+  options: ConnectOptions<T>,
+  { pod, live }: { readonly pod: Pod; readonly live: AbortSignal },
+): Promise<T> {
+  const { client, namespace, logger, open } = options;
+  const name = pod.metadata.name;
+  const dial: Dialer = async (signal) =>
+    openExecStream({
+      target: await client.resolveTarget(signal),
+      namespace,
+      pod: name,
+      container: containerName,
+      command: ['buildctl', 'dial-stdio'],
+      signal,
+      logger,
+    });
+  // Not AbortSignal.any: what was opened outlives the attempt and must not end with its timeout.
+  const controller = new AbortController();
+  const abort = (): void => {
+    controller.abort(live.reason);
+  };
+  const timer = setTimeout(() => {
+    controller.abort(
+      new KubernetesError('BUILDER_UNREACHABLE', `buildkitd in pod ${name} is silent`),
+    );
+  }, attemptTimeoutMs);
+  live.addEventListener('abort', abort, { once: true });
+  try {
+    return await open(dial, controller.signal);
+  } finally {
+    clearTimeout(timer);
+    live.removeEventListener('abort', abort);
+  }
+}
+
+const finalCodes: ReadonlySet<KubernetesErrorCode> = new Set([
+  'KUBECONFIG_INVALID',
+  'KUBE_CREDENTIALS_FAILED',
+  'KUBE_FORBIDDEN',
+  'KUBE_UNAUTHORIZED',
+]);
+
+function isFinal(failure: unknown): boolean {
+  return failure instanceof KubernetesError && finalCodes.has(failure.code);
+}
+
+function isRefusal(failure: unknown): boolean {
+  return failure instanceof KubernetesError && failure.code === 'EXEC_UPGRADE_REFUSED';
+}
+
+function now(): number {
+  return performance.now();
+}
+
+/** Resolves at the next change of the rollout, or after the time-out; rejects with the signal. */
+function changed(
+  rollout: Rollout,
+  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      clearTimeout(timer);
+      stopListening();
+      signal.removeEventListener('abort', abort);
+      settle();
+    };
+    const abort = (): void => {
+      finish(() => {
+        reject(signal.reason as Error);
+      });
+    };
+    const done = (): void => {
+      finish(resolve);
+    };
+    const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
+    const stopListening = rollout.onChange(done);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+  });
+}
