@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import type { ServerHttp2Stream } from 'node:http2';
 import { GrpcFrameParser } from '../shared/grpc-framing.ts';
 
 /**
@@ -9,17 +9,18 @@ import { GrpcFrameParser } from '../shared/grpc-framing.ts';
  * and leaving the loop does not destroy the stream.
  */
 export class MessageReader {
-  readonly #stream: Readable;
+  readonly #stream: ServerHttp2Stream;
   readonly #parser = new GrpcFrameParser();
   #ended = false;
   #wake: (() => void) | undefined;
 
-  constructor(stream: Readable) {
+  constructor(stream: ServerHttp2Stream) {
     this.#stream = stream;
     stream.pause();
     stream.on('data', this.#onData);
     stream.on('end', () => {
-      this.#ended = true;
+      // A reset ends the stream as well, but what has come then is not all.
+      this.#ended = !stream.aborted;
       this.#wake?.();
     });
     stream.on('close', () => {
