@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks';
 import type { StatusResponse, Vertex } from '../wire/gen/control.ts';
 import { totalDuration } from './intervals.ts';
 import { secondsOf } from './plain-format.ts';
@@ -9,7 +8,7 @@ import { type BuildWarning, WarningCollector } from './warnings.ts';
 
 export interface ProgressDisplayOptions {
   /**
-   * Gets the text, a piece at a time, each at most every 100 ms and possibly ending inside a line.
+   * Gets the text in pieces, which may end inside a line.
    *
    * Lines may hold whatever a build prints, carriage returns and terminal sequences included.
    */
@@ -41,13 +40,15 @@ export interface VertexSummary {
 const maxLastLines = 40;
 const minPrintIntervalMs = 100;
 const idlePrintMs = 150;
+/** More log than this is not gathered up, lest a fast build decide about our memory. */
+const maxGatheredLogBytes = 256 * 1024;
 
 /**
  * Prints the progress of one build as BuildKit's plain display does, and keeps the facts for after.
  *
  * A message is printed at once when the last text is 100 ms old, else with a later one or 150 ms
- * after the last. Memory does not grow with the length of logs. Call `finish` in any case; its
- * timer does not keep the process alive.
+ * after the last, as upstream does; only 256 KiB of log do not wait. Memory does not grow with the
+ * length of logs. Call `finish` in any case; the timer does not keep the process alive.
  */
 export class ProgressDisplay {
   readonly #options: ProgressDisplayOptions;
@@ -55,6 +56,7 @@ export class ProgressDisplay {
   readonly #printer: PlainPrinter;
   readonly #warnings = new WarningCollector();
   #lastPrintMs = Number.NEGATIVE_INFINITY;
+  #gatheredLogBytes = 0;
   #timer: NodeJS.Timeout | undefined;
   #isFinished = false;
 
@@ -69,8 +71,13 @@ export class ProgressDisplay {
     const nowMs = performance.now();
     this.#trace.update(this.#prefixed(status), nowMs);
     for (const warning of status.warnings) this.#warnings.add(warning);
-    if (nowMs - this.#lastPrintMs >= minPrintIntervalMs) {
+    for (const log of status.logs) this.#gatheredLogBytes += log.msg.length;
+    if (
+      nowMs - this.#lastPrintMs >= minPrintIntervalMs ||
+      this.#gatheredLogBytes >= maxGatheredLogBytes
+    ) {
       this.#lastPrintMs = nowMs;
+      this.#gatheredLogBytes = 0;
       this.#write(this.#printer.print(this.#trace, nowMs));
     }
     this.#timer ??= setInterval(() => {
