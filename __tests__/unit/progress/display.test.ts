@@ -76,6 +76,19 @@ describe('printing', () => {
     display.finish();
   });
 
+  it('does not let megabytes of one step wait for the turn of another', () => {
+    const { pieces, update, display } = recordDisplay();
+    update({ vertexes: [{ digest: 'a', name: 'RUN a', started: at(0) }] });
+    update({ vertexes: [{ digest: 'b', name: 'RUN b', started: at(0) }] });
+    const megabyte = `${'x'.repeat(1024 * 1024 - 1)}\n`;
+    for (let count = 0; count < 8; count += 1) update({ logs: [log('b', 1, megabyte)] });
+    expect(pieces.join('')).toBe('#1 RUN a\n');
+    update({ logs: [log('b', 1, 'one more\n')] });
+    jest.advanceTimersByTime(150);
+    expect(pieces.join('')).toContain('#2 1.000 one more\n');
+    display.finish();
+  });
+
   it('leaves no timer behind and ignores what comes after the end', () => {
     const { pieces, update, display } = recordDisplay();
     update({ vertexes: [{ digest: 'a', name: 'RUN a', started: at(0) }] });
