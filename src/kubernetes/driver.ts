@@ -85,7 +85,6 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   const state = { namespace, name, workload, creator: identity.creator };
   await options.onNamed(state);
   const notices = new Notices(logger);
-  logger.info(`Cluster ${client.server.origin}, context ${client.context} of ${client.source}`);
   const [may, runnerPod] = await Promise.all([
     checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
     findRunnerPod(client, { namespace, serviceAccountFolder, hostname: hostname() }, signal),
