@@ -34,7 +34,6 @@ export const outputsNotSupportedYet: ReadonlySet<OutputName> = new Set([
   'platforms',
   'report',
   'status',
-  'timings',
 ]);
 
 /** Values by output; what is undefined is not set. */
