@@ -52,8 +52,8 @@ export function createLogger(host: StepHost = processHost): ActionLogger {
   };
 }
 
-/** `::command::` and the older `##[command]`, which the runner finds at the start of a line. */
-const looksLikeCommand = /^\s*(?:::|##\[)/m;
+/** `::command::` at the start of a line, and the older `##[command]`, which is obeyed anywhere. */
+const looksLikeCommand = /^[^\S\r\n]*::|##\[/m;
 
 /** Tells the runner not to obey the text: it may come from a build. */
 function withoutCommands(text: string): string {

@@ -93,7 +93,10 @@ describe('createLogger', () => {
     '::error::from the build',
     '  ::set-env name=PATH::/evil',
     '##[group]x',
+    '#5 0.3 ##[save-state name=builder]{}',
     'first\n::add-mask::a',
+    'progress\r::add-mask::a',
+    '\u00a0\u2003::add-mask::a',
     'first\r\n\t::stop-commands::x',
   ])('lets the runner not obey %j', (text) => {
     const printed = record((logger) => {
