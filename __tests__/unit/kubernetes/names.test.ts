@@ -1,10 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  builderName,
-  newJobId,
-  platformSuffix,
-  specHash,
-} from '../../../src/kubernetes/names.ts';
+import { builderName, newJobId, platformSuffix, specHash } from '../../../src/kubernetes/names.ts';
 
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 

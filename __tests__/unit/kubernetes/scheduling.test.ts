@@ -20,7 +20,7 @@ describe('condenseScheduling', () => {
     {
       name: 'taints with and without a value, one with a comma in the text around it',
       message:
-        "0/4 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) had untolerated taint {dedicated: gpu}, 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling.",
+        '0/4 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) had untolerated taint {dedicated: gpu}, 1 node(s) were unschedulable. no new claims to deallocate, preemption: 0/4 nodes are available: 4 Preemption is not helpful for scheduling.',
       text: '0/4 nodes: 1 tainted {node-role.kubernetes.io/control-plane: }, 2 tainted {dedicated: gpu}, 1 cordoned',
       permanent: true,
     },
@@ -33,7 +33,8 @@ describe('condenseScheduling', () => {
     },
     {
       name: 'several resources of one node',
-      message: '0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient ephemeral-storage, 1 Insufficient nvidia.com/gpu.',
+      message:
+        '0/1 nodes are available: 1 Insufficient cpu, 1 Insufficient ephemeral-storage, 1 Insufficient nvidia.com/gpu.',
       text: '0/1 nodes: 1 not enough CPU, 1 not enough ephemeral storage, 1 not enough nvidia.com/gpu',
       permanent: false,
     },
