@@ -44,12 +44,12 @@ function resolveContext(context: string, world: World): string {
   const contextPath = resolve(world.cwd, context);
   const kind = world.pathKind(contextPath);
   if (kind === 'directory') return contextPath;
-  if (context === '-') throw notSupportedYet('a context from standard input');
+  if (context === '-') throw notSupportedYet('input `context`: standard input', localOnly);
   if (context.includes('{{')) {
     throw notSupportedYet(`input \`context\`: the template ${quote(context)}`, localOnly);
   }
   if (isRemote(context)) {
-    throw notSupportedYet(`input \`context\`: a Git or HTTP context`, localOnly);
+    throw notSupportedYet('input `context`: a Git or HTTP context', localOnly);
   }
   const found = kind === 'missing' ? 'does not exist' : kindInWords[kind];
   throw new InputError(

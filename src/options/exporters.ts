@@ -116,7 +116,9 @@ function checkNames(attrs: Readonly<Attrs>, hasTags: boolean): void {
   if (!hasTags) names.forEach((each) => checkReference(input, each.trim()));
   if (!isTrueAttr(attrs.push)) return;
   if (names.length === 0 && !hasTags) {
-    throw new InputError('INPUT_INVALID', 'tag is needed when pushing to registry', {
+    throw invalidInput({
+      input: 'tags',
+      problem: 'tag is needed when pushing to registry',
       hint: 'Set `tags`, or `name=` in `outputs`.',
     });
   }
