@@ -55,6 +55,12 @@ function describeFailure(failure: unknown): string {
   return parts.length > 0 ? parts.join(', ') : messageOf(failure);
 }
 
+/** Whether a failure after the connection was made is still one of TLS. */
+export function isTlsFailure(failure: unknown): boolean {
+  return codeOf(failure).startsWith('ERR_SSL');
+}
+
 function codeOf(failure: unknown): string {
-  return failure instanceof Error && 'code' in failure ? String(failure.code) : '';
+  const { code } = failure as NodeJS.ErrnoException;
+  return code ?? '';
 }

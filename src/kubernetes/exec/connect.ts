@@ -75,6 +75,8 @@ async function openTunnel(
     headers: { host: authority, ...proxyAuthorization(proxy) },
     createConnection: () => socket,
   });
+  // Fails once more when it is given up.
+  connect.on('error', () => undefined);
   connect.end();
   try {
     const [response, tunnel, head] = (await once(connect, 'connect', {
@@ -112,7 +114,7 @@ function deadline({ signal, timeoutMs }: ConnectOptions): AbortSignal {
 }
 
 function named(error: unknown, { signal, timeoutMs }: ConnectOptions): unknown {
-  const timedOut = error instanceof Error && error.name === 'AbortError' && !signal.aborted;
+  const timedOut = (error as Error).name === 'AbortError' && !signal.aborted;
   return timedOut ? new Error(`no answer within ${timeoutMs / 1000} s`) : error;
 }
 

@@ -21,7 +21,7 @@ type WriteCallback = (error?: Error | null) => void;
 const maxStderrBytes = 4096;
 
 /** How long a status may wait for the end of its connection. */
-const statusGraceMs = 2000;
+const statusGraceMs = 1000;
 
 /** Intervals without any byte before a peer counts as dead. */
 const idlePatience = 2;
@@ -155,8 +155,12 @@ export class ExecStream extends Duplex {
     this.#socket.cork();
     for (const bytes of frames) this.#socket.write(bytes);
     this.#socket.uncork();
-    if (this.#socket.writableNeedDrain) this.#waitingWrite = callback;
-    else callback();
+    if (this.#socket.writableNeedDrain) {
+      this.#waitingWrite = callback;
+    } else {
+      // Not at once: what else is written in this tick comes as one batch.
+      process.nextTick(callback);
+    }
   }
 
   #releaseWrite(error?: Error): void {

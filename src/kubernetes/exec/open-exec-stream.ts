@@ -7,6 +7,7 @@ import type { Logger } from '../../shared/logger.ts';
 import type { ApiTarget } from '../api-target.ts';
 import { KubernetesError } from '../errors.ts';
 import type { ExecCodec, ExecProtocol } from './exec-codec.ts';
+import { isTlsFailure, unreachable } from './connect-failure.ts';
 import { ExecStream } from './exec-stream.ts';
 import {
   brokenUpgrade,
@@ -150,7 +151,11 @@ async function tryTransport(
   const request = { method, headers, path: execPath(subject) };
   const result = await requestUpgrade(target, request, { signal, timeoutMs });
   if (result.kind === 'answered') return refusalOf(transport, result.answer, subject);
-  if (result.kind === 'broken') return brokenUpgrade(transport, messageOf(result.error));
+  if (result.kind === 'broken') {
+    // In TLS 1.3 servers judge the client's certificate when the handshake seems done.
+    if (isTlsFailure(result.error)) throw unreachable(result.error, target.server, target.proxy);
+    return brokenUpgrade(transport, messageOf(result.error));
+  }
   const codec = attempt.accept(result.headers);
   if (typeof codec === 'string') {
     result.socket.destroy();
