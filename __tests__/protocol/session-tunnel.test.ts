@@ -379,6 +379,54 @@ describe('Session.run', () => {
     inner.destroy();
   });
 
+  it('takes header blocks of any size', async () => {
+    const session = new Session({
+      sharedKey: '',
+      attachables: [
+        {
+          methods: {
+            '/test.Service/Patterns': async (call) => {
+              await call.send(Buffer.from(call.header('exclude-patterns').join('\n')));
+            },
+          },
+        },
+      ],
+    });
+    const opened = Promise.withResolvers<FakeCall>();
+    await using fake = await FakeBuildkitd.start({ Session: opened.resolve });
+    await using dial = dialerOf(fake);
+    const stop = new AbortController();
+    const running = session.run(dial, stop.signal);
+    const side = daemonSide(await opened.promise);
+    const inner = connectHttp2('http://localhost', {
+      createConnection: () => side,
+      maxSendHeaderBlockLength: 16 * mebibyte,
+    });
+    inner.on('error', () => undefined);
+    // The limit on frames holds once both sides know it, as at a daemon that calls later.
+    await once(inner, 'remoteSettings');
+    for (const count of [1, 4000, 30_000, 5]) {
+      const patterns = Array.from(
+        { length: count },
+        (_, index) => `src/${index}/${count}/**/*.tmp`,
+      );
+      const stream = inner.request(
+        {
+          ':method': 'POST',
+          ':path': '/test.Service/Patterns',
+          'content-type': 'application/grpc',
+          'exclude-patterns': patterns,
+        },
+        { endStream: true },
+      );
+      const [answer] = readFrames(await collect(stream));
+      expect(String(answer).split('\n')).toEqual(patterns);
+    }
+    stop.abort();
+    await running;
+    inner.destroy();
+  });
+
   it('fails as the tunnel does', async () => {
     const session = new Session({ sharedKey: '', attachables: [] });
     await using fake = await FakeBuildkitd.start({

@@ -15,6 +15,7 @@ import type { Attachable, SessionMethod } from './attachable.ts';
 import { ServerCall } from './call.ts';
 import { grpcStatus, SessionError } from './errors.ts';
 import { statusOf } from './grpc-status.ts';
+import { HeaderFrameJoiner } from './header-frames.ts';
 import { healthService } from './health.ts';
 import { TunnelStream, type SessionDialer } from './tunnel.ts';
 
@@ -52,7 +53,11 @@ const http2Options = {
   maxSessionMemory: 1000,
   // Patterns may begin or end with a space.
   strictFieldWhitespaceValidation: false,
-  settings: { initialWindowSize: windowBytes, maxHeaderListSize: 0xffffff },
+  settings: {
+    initialWindowSize: windowBytes,
+    maxHeaderListSize: 0xffffff,
+    maxFrameSize: 0xffffff,
+  },
 } as const;
 
 /**
@@ -97,7 +102,11 @@ export class Session {
 
   /** Opens the tunnel and serves on it; ends and fails as `serve` does, and as `dial` does. */
   async run(dial: SessionDialer, signal: AbortSignal): Promise<void> {
-    await this.serve(new TunnelStream(await dial(this.metadata, signal)), signal);
+    const headerFrames = new HeaderFrameJoiner();
+    const tunnel = new TunnelStream(await dial(this.metadata, signal), (data) =>
+      headerFrames.push(data),
+    );
+    await this.serve(tunnel, signal);
   }
 
   /**

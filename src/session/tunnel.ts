@@ -39,6 +39,7 @@ type WriteCallback = (error?: Error | null) => void;
 export class TunnelStream extends Duplex {
   readonly #rpc: ClientHttp2Stream;
   readonly #parser = new GrpcFrameParser();
+  readonly #incoming: (data: Buffer) => readonly Buffer[];
   #inFlightBytes = 0;
   /** Set while the writer waits for room. */
   #blocked: WriteCallback | undefined;
@@ -47,10 +48,15 @@ export class TunnelStream extends Duplex {
   /** Set once the RPC ended in a way that is no loss. */
   #rpcEnded = false;
 
-  constructor(rpc: ClientHttp2Stream) {
+  /** `incoming` may cut and change what comes before it is read; default: as it came. */
+  constructor(
+    rpc: ClientHttp2Stream,
+    incoming: (data: Buffer) => readonly Buffer[] = (data) => [data],
+  ) {
     // The end of the RPC ends both directions, so there is no half-open state to keep.
     super({ allowHalfOpen: false, readableHighWaterMark });
     this.#rpc = rpc;
+    this.#incoming = incoming;
     rpc.on('response', (headers) => {
       this.#onResponse(headers);
     });
@@ -113,9 +119,10 @@ export class TunnelStream extends Duplex {
     this.#parser.push(chunk);
     try {
       for (let next = this.#parser.next(); next !== undefined; next = this.#parser.next()) {
-        const data = bytesMessageData(next);
-        // An empty push would count as a read that found nothing.
-        if (data.length > 0 && !this.push(data)) this.#rpc.pause();
+        for (const piece of this.#incoming(bytesMessageData(next))) {
+          // An empty push would count as a read that found nothing.
+          if (piece.length > 0 && !this.push(piece)) this.#rpc.pause();
+        }
       }
     } catch (error) {
       this.#lose('daemon sent malformed data', error);
