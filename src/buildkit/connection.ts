@@ -2,7 +2,7 @@ import type { ClientHttp2Stream } from 'node:http2';
 
 import { Client, credentials, Metadata, type CallOptions } from '@grpc/grpc-js';
 
-import type { Dialer } from '../shared/dialer.ts';
+import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import {
   ControlDefinition,
@@ -47,8 +47,12 @@ export class BuildkitConnection implements AsyncDisposable {
   readonly #channel: Http2Channel;
   readonly #client: Client;
   readonly #callTimeoutMs: number;
+  readonly #stream: CountedDuplex;
+  #version = '';
 
-  private constructor(channel: Http2Channel, options: ConnectionOptions) {
+  private constructor(stream: CountedDuplex, options: ConnectionOptions) {
+    const channel = new Http2Channel(stream, { unaryMethods });
+    this.#stream = stream;
     this.#channel = channel;
     this.#client = new Client(channel.target, credentials.createInsecure(), {
       channelOverride: channel,
@@ -75,14 +79,25 @@ export class BuildkitConnection implements AsyncDisposable {
       duplex.destroy();
       throw canceledError({ rpc: 'Info', signal });
     }
-    const connection = new BuildkitConnection(new Http2Channel(duplex, { unaryMethods }), options);
+    const connection = new BuildkitConnection(duplex, options);
     try {
-      await connection.info(signal);
+      const { buildkitVersion } = await connection.info(signal);
+      connection.#version = buildkitVersion?.version ?? '';
       return connection;
     } catch (error) {
       await connection[Symbol.asyncDispose]();
       throw asUnavailable(error);
     }
+  }
+
+  /** Of the daemon, such as `v0.34.2`; empty when it does not tell. */
+  get version(): string {
+    return this.#version;
+  }
+
+  /** Bytes sent to the far side so far, where the stream counts them. */
+  get bytesWritten(): number | undefined {
+    return this.#stream.bytesWritten;
   }
 
   /** Why calls fail from now on; undefined while the connection stands. */

@@ -17,7 +17,7 @@ export type BuildkitErrorCode =
 export class BuildkitError extends CodedError<BuildkitErrorCode> {
   override readonly name = 'BuildkitError';
   /** Of the daemon's own answer, or the nearest there is when it gave none. */
-  readonly grpcCode: grpcStatus | undefined;
+  readonly grpcCode: number | undefined;
   /** What the daemon attached to its answer. */
   readonly details: BuildkitErrorDetails | undefined;
 
@@ -25,7 +25,7 @@ export class BuildkitError extends CodedError<BuildkitErrorCode> {
     code: BuildkitErrorCode,
     message: string,
     details: ErrorDetails & {
-      readonly grpcCode?: grpcStatus;
+      readonly grpcCode?: number;
       readonly details?: BuildkitErrorDetails | undefined;
     } = {},
   ) {
