@@ -60,7 +60,7 @@ export class Mirror<R extends ResourceName> {
         this.lastFailure = undefined;
         retryMs = firstRetryMs;
         if (this.#polls) await sleep(pollMs, undefined, { signal, ref: false });
-        else await this.#watch(signal);
+        else await this.#watchAWhile(signal);
       } catch (failure) {
         if (signal.aborted) return;
         if (isUnauthorized(failure)) throw failure;
@@ -109,6 +109,14 @@ export class Mirror<R extends ResourceName> {
     for (const object of items) this.objects.set(object.metadata.uid, object);
     this.synced = true;
     onChange();
+  }
+
+  /** Takes no less than a moment, for proxies that end each watch at once. */
+  async #watchAWhile(signal: AbortSignal): Promise<void> {
+    const startedAt = performance.now();
+    await this.#watch(signal);
+    const restMs = firstRetryMs - (performance.now() - startedAt);
+    if (restMs > 0) await sleep(restMs, undefined, { signal, ref: false });
   }
 
   async #watch(signal: AbortSignal): Promise<void> {

@@ -1,0 +1,485 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ServerResponse } from 'node:http';
+import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
+import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
+import { Lifetime } from '../../src/kubernetes/lifetime.ts';
+import { Mirror } from '../../src/kubernetes/mirror.ts';
+import { Notices } from '../../src/kubernetes/notices.ts';
+import { checkAccess } from '../../src/kubernetes/preflight.ts';
+import { removeBuilder } from '../../src/kubernetes/teardown.ts';
+import { type Logger, nullLogger } from '../../src/shared/logger.ts';
+import {
+  type Answer,
+  FakeKubeApi,
+  json,
+  refuse,
+  type SeenRequest,
+} from '../fakes/fake-kube-api.ts';
+
+const never = new AbortController().signal;
+const open: (AsyncDisposable | Disposable)[] = [];
+
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) {
+    if (Symbol.asyncDispose in each) await each[Symbol.asyncDispose]();
+    else each[Symbol.dispose]();
+  }
+});
+
+async function clientFor(answer: Answer): Promise<{ api: FakeKubeApi; client: KubeClient }> {
+  const api = await FakeKubeApi.start(answer);
+  const client = createKubeClient(api.config(), {});
+  open.push(api, client);
+  return { api, client };
+}
+
+const pod = (name: string, version: string, more: object = {}) => ({
+  metadata: { name, uid: `uid-${name}`, resourceVersion: version },
+  ...more,
+});
+const list = (version: string, ...items: object[]) => ({
+  kind: 'List',
+  metadata: { resourceVersion: version },
+  items,
+});
+const isWatch = ({ query }: SeenRequest): boolean => query.get('watch') === '1';
+
+function event(response: ServerResponse, type: string, object: object): void {
+  response.write(`${JSON.stringify({ type, object })}\n`);
+}
+
+/** Follows pods until `done` holds for the names seen. */
+async function follow(
+  client: KubeClient,
+  done: (names: string[], mirror: Mirror<'pods'>) => boolean,
+  more: { readonly onlyNew?: boolean } = {},
+): Promise<{ names: string[]; modes: string[]; mirror: Mirror<'pods'> }> {
+  const stop = new AbortController();
+  const modes: string[] = [];
+  const names = (): string[] => [...mirror.objects.values()].map(({ metadata }) => metadata.name);
+  const look = (): void => {
+    if (done(names(), mirror)) stop.abort();
+  };
+  const mirror = new Mirror({
+    client,
+    resource: 'pods',
+    selection: { namespace: 'ci', labelSelector: 'a=b,c=d' },
+    logger: nullLogger,
+    ...more,
+    onChange: look,
+    onDegraded: (mode) => {
+      modes.push(mode);
+      setImmediate(look);
+    },
+  });
+  await mirror.run(stop.signal);
+  return { names: names(), modes, mirror };
+}
+
+describe('Mirror', () => {
+  it('lists, watches from there, and takes up a watch that the server ended', async () => {
+    let watches = 0;
+    const { api, client } = await clientFor((request, response) => {
+      if (!isWatch(request)) {
+        json(response, 200, list('10', pod('a', '5')));
+        return;
+      }
+      response.writeHead(200);
+      watches += 1;
+      if (watches === 1) {
+        // One event in pieces that cut a character and a line.
+        const text = Buffer.from(
+          `${JSON.stringify({ type: 'ADDED', object: pod('b-é', '11') })}\n{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"20"}}}\n`,
+        );
+        const cut = text.indexOf(0xc3) + 1;
+        response.write(text.subarray(0, cut));
+        setTimeout(() => response.end(text.subarray(cut)), 20);
+      } else event(response, 'DELETED', pod('a', '21'));
+    });
+    const { names } = await follow(client, (seen) => seen.join() === 'b-é');
+    expect(names).toEqual(['b-é']);
+    expect(
+      api.requests.map(
+        (r) => `${isWatch(r) ? 'watch' : 'list'} ${r.query.get('resourceVersion') ?? ''}`,
+      ),
+    ).toEqual(['list ', 'watch 10', 'watch 20']);
+    expect(api.requests[1]?.query.get('labelSelector')).toBe('a=b,c=d');
+  });
+
+  it.each([
+    [
+      'has lost its place',
+      (r: ServerResponse) => {
+        r.end(
+          '{"type":"ERROR","object":{"kind":"Status","code":410,"reason":"Expired","message":"too old"}}\n',
+        );
+      },
+    ],
+    [
+      'is cut in the middle of an event',
+      (r: ServerResponse) => {
+        r.write('{"type":"ADDED","object":{"meta', () => r.destroy());
+      },
+    ],
+    [
+      'ends in half an event',
+      (r: ServerResponse) => {
+        r.end('{"type":"ADDED","obj\n');
+      },
+    ],
+  ])('lists again when a watch %s, and notices what is gone', async (_name, end) => {
+    let lists = 0;
+    const { client } = await clientFor((request, response) => {
+      if (isWatch(request)) {
+        response.writeHead(200);
+        if (lists === 1) end(response);
+        return;
+      }
+      lists += 1;
+      json(response, 200, lists === 1 ? list('10', pod('a', '5')) : list('30', pod('c', '25')));
+    });
+    const { names, mirror } = await follow(client, (seen) => seen.includes('c'));
+    expect(names).toEqual(['c']);
+    expect(mirror.deleted.get('uid-a')?.metadata.name).toBe('a');
+  });
+
+  it('goes on through failures of the server', async () => {
+    let lists = 0;
+    const { client } = await clientFor((request, response) => {
+      if (isWatch(request)) refuse(response, 500, 'no');
+      else {
+        lists += 1;
+        json(response, 200, list(String(lists), ...(lists < 3 ? [] : [pod('late', '3')])));
+      }
+    });
+    const { names } = await follow(client, (seen) => seen.includes('late'));
+    expect(names).toEqual(['late']);
+  });
+
+  it('polls where watching is forbidden', async () => {
+    let lists = 0;
+    const { client } = await clientFor((request, response) => {
+      if (isWatch(request)) {
+        refuse(response, 403, 'pods is forbidden: User "u" cannot watch resource "pods"');
+        return;
+      }
+      lists += 1;
+      json(response, 200, list('1', ...(lists < 3 ? [] : [pod('polled', '3')])));
+    });
+    const { names, modes } = await follow(client, (seen) => seen.includes('polled'));
+    expect(names).toEqual(['polled']);
+    expect(modes).toEqual(['polled']);
+  });
+
+  it('sees nothing where listing is forbidden too, and ends', async () => {
+    const { api, client } = await clientFor((_request, response) => {
+      refuse(response, 403, 'pods is forbidden: User "u" cannot list resource "pods"');
+    });
+    const { modes, mirror } = await follow(client, () => false);
+    expect(modes).toEqual(['unseen']);
+    expect(mirror.synced).toBe(false);
+    expect(api.requests).toHaveLength(1);
+  });
+
+  it('ends with an error when the credentials are refused', async () => {
+    const { client } = await clientFor((_request, response) => {
+      refuse(response, 401, 'Unauthorized');
+    });
+    await expect(follow(client, () => false)).rejects.toMatchObject({ code: 'KUBE_UNAUTHORIZED' });
+  });
+
+  it('does not read old events, only what comes after them', async () => {
+    const { api, client } = await clientFor((request, response) => {
+      if (!isWatch(request)) json(response, 200, list('99', pod('old', '1')));
+      else {
+        response.writeHead(200);
+        event(response, 'ADDED', pod('new', '100'));
+      }
+    });
+    const { names } = await follow(client, (seen) => seen.includes('new'), { onlyNew: true });
+    expect(names).toEqual(['new']);
+    expect(api.requests[0]?.query.get('limit')).toBe('1');
+  });
+});
+
+describe('checkAccess', () => {
+  const everything = [
+    { verbs: ['get', 'create', 'delete'], apiGroups: ['apps'], resources: ['deployments'] },
+    { verbs: ['*'], apiGroups: [''], resources: ['configmaps', 'pods/exec', 'pods', 'events'] },
+    { verbs: ['*'], apiGroups: ['batch'], resources: ['*'] },
+  ];
+
+  function recorded(): { logger: Logger; lines: string[] } {
+    const lines: string[] = [];
+    const logger = { ...nullLogger, info: (line: string) => lines.push(line) } as Logger;
+    return { logger, lines };
+  }
+
+  async function check(answers: {
+    rules?: object[];
+    incomplete?: boolean;
+    may?: string[];
+    review?: number;
+    namespace?: number;
+  }) {
+    const { api, client } = await clientFor((request, response) => {
+      if (request.path.endsWith('selfsubjectrulesreviews')) {
+        if (answers.review === undefined) {
+          const { rules = everything, incomplete = false } = answers;
+          json(response, 201, { status: { resourceRules: rules, incomplete } });
+        } else {
+          refuse(response, answers.review, 'x is forbidden: User "u" cannot create resource "x"');
+        }
+      } else if (request.path.endsWith('selfsubjectaccessreviews')) {
+        const { resourceAttributes: asked } = (
+          JSON.parse(request.body) as {
+            spec: { resourceAttributes: Record<string, string> };
+          }
+        ).spec;
+        const what = `${asked.verb ?? ''} ${asked.resource ?? ''}/${asked.subresource ?? ''}`;
+        json(response, 201, { status: { allowed: answers.may?.includes(what) ?? false } });
+      } else if (answers.namespace === undefined) json(response, 200, {});
+      else {
+        refuse(response, answers.namespace, 'User "u" cannot get resource "namespaces"', {
+          details: { kind: 'namespaces' },
+        });
+      }
+    });
+    const { logger, lines } = recorded();
+    const needs = {
+      namespace: 'ci',
+      usesConfigMap: true,
+      usesSecret: false,
+      notices: new Notices(logger),
+    };
+    return { api, lines, result: checkAccess(client, needs, never) };
+  }
+
+  it('is content with exactly what is needed', async () => {
+    const { result, lines, api } = await check({});
+    const may = await result;
+    expect(may('patch', 'jobs')).toBe(true);
+    expect(may('watch', 'replicasets')).toBe(false);
+    expect(lines).toEqual([]);
+    expect(api.requests).toHaveLength(2);
+  });
+
+  it('names all that is missing in one error, with the Role', async () => {
+    const { result } = await check({
+      rules: [
+        { verbs: ['get', 'list'], apiGroups: ['*'], resources: ['*'] },
+        { verbs: ['create'], apiGroups: [''], resources: ['*/exec'] },
+        // For one object only, and of another group.
+        { verbs: ['*'], apiGroups: ['apps'], resources: ['deployments'], resourceNames: ['one'] },
+        { verbs: ['*'], apiGroups: ['extensions'], resources: ['deployments'] },
+      ],
+    });
+    await expect(result).rejects.toMatchObject({
+      code: 'KUBE_FORBIDDEN',
+      message:
+        'the user of context "fake" lacks rights in namespace "ci": create deployments, delete deployments, create configmaps, delete configmaps',
+      hint: `Bind this Role to that user:
+apiVersion: rbac.authorization.k8s.io/v1
+kind: Role
+metadata:
+  name: kube-buildx-action
+  namespace: ci
+rules:
+  - apiGroups: ["apps"]
+    resources: ["deployments"]
+    verbs: ["create", "delete"]
+  - apiGroups: [""]
+    resources: ["configmaps"]
+    verbs: ["create", "delete"]`,
+    });
+  });
+
+  it('asks for each where an authorizer does not list its rules', async () => {
+    const { result } = await check({
+      rules: [{ verbs: ['*'], apiGroups: ['*'], resources: ['deployments', 'configmaps'] }],
+      incomplete: true,
+      may: ['list pods/'],
+    });
+    await expect(result).rejects.toMatchObject({
+      message: expect.stringMatching(/lacks rights in namespace "ci": create pods\/exec$/),
+    });
+  });
+
+  it('goes on when it may not even ask', async () => {
+    const { result } = await check({
+      review: 403,
+      namespace: 403,
+      may: ['get', 'create', 'delete']
+        .flatMap((verb) => [`${verb} deployments/`, `${verb} configmaps/`])
+        .concat('list pods/', 'create pods/exec'),
+    });
+    const may = await result;
+    expect(may('create', 'jobs')).toBeUndefined();
+  });
+
+  it('says once what protection is lost', async () => {
+    const { result, lines } = await check({
+      rules: [
+        ...everything.slice(0, 1),
+        {
+          verbs: ['get', 'create', 'delete', 'list'],
+          apiGroups: [''],
+          resources: ['configmaps', 'pods', 'pods/exec'],
+        },
+      ],
+    });
+    await result;
+    expect(lines).toEqual([
+      'No right to create, get, patch, delete jobs: a builder whose runner is lost does not expire by itself.',
+      'No right to watch pods: pods are polled, so their changes are seen later.',
+      'No right to list, watch events: what the scheduler and the node say about the pods is not shown.',
+    ]);
+  });
+
+  it('names a missing namespace first', async () => {
+    const { result } = await check({ rules: [], namespace: 404 });
+    await expect(result).rejects.toMatchObject({
+      code: 'NAMESPACE_MISSING',
+      message: 'namespace "ci" not found',
+    });
+  });
+});
+
+describe('removeBuilder', () => {
+  const state = { namespace: 'ci', name: 'kbx-a', workload: 'kbx-a-linux', creator: 'me' };
+  const labels = {
+    'app.kubernetes.io/managed-by': 'kube-buildx-action',
+    'app.kubernetes.io/instance': 'kbx-a',
+  };
+  const own = (kind: string, more: object = {}) => ({
+    metadata: {
+      name: 'x',
+      uid: `uid-of-${kind}`,
+      labels,
+      annotations: { 'kube-buildx-action/creator': 'me' },
+      ...more,
+    },
+  });
+  const kindOf = ({ path }: SeenRequest): string => path.split('/').at(-2) ?? '';
+  const remove = (client: KubeClient) =>
+    removeBuilder(client, state, { signal: never, logger: nullLogger });
+
+  function objects(found: Record<string, object | undefined>): Answer {
+    return (request, response) => {
+      const kind = kindOf(request);
+      if (request.path.endsWith('/pods')) json(response, 200, list('1'));
+      else if (request.method === 'DELETE') json(response, 200, {});
+      else if (found[kind] === undefined) refuse(response, 404, 'not found');
+      else json(response, 200, found[kind]);
+    };
+  }
+
+  it('deletes what carries its labels and its creator, by uid', async () => {
+    const { api, client } = await clientFor(
+      objects({ jobs: own('jobs'), deployments: own('deployments') }),
+    );
+    await expect(remove(client)).resolves.toBe('removed');
+    const deleted = api.requests.filter(({ method }) => method === 'DELETE');
+    expect(deleted.map(({ path, body }) => [path, JSON.parse(body) as unknown]).sort()).toEqual([
+      [
+        '/apis/apps/v1/namespaces/ci/deployments/kbx-a-linux',
+        { propagationPolicy: 'Background', preconditions: { uid: 'uid-of-deployments' } },
+      ],
+      [
+        '/apis/batch/v1/namespaces/ci/jobs/kbx-a',
+        { propagationPolicy: 'Background', preconditions: { uid: 'uid-of-jobs' } },
+      ],
+    ]);
+  });
+
+  it.each([
+    ['another step made', { annotations: { 'kube-buildx-action/creator': 'other' } }],
+    ['nobody of us made', { labels: {} }],
+    ['another builder has', { labels: { ...labels, 'app.kubernetes.io/instance': 'kbx-b' } }],
+  ])('leaves alone what %s', async (_name, metadata) => {
+    const { api, client } = await clientFor(
+      objects({ jobs: own('jobs', metadata), deployments: own('deployments', metadata) }),
+    );
+    await expect(remove(client)).resolves.toBe('nothing');
+    expect(api.requests.every(({ method }) => method === 'GET')).toBe(true);
+  });
+
+  it('takes what is gone meanwhile for done', async () => {
+    const { client } = await clientFor((request, response) => {
+      if (request.method === 'DELETE') {
+        if (kindOf(request) === 'jobs') refuse(response, 404, 'gone');
+        else refuse(response, 409, 'uid does not match');
+      } else objects({ jobs: own('jobs'), deployments: own('deployments') })(request, response);
+    });
+    await expect(remove(client)).resolves.toBe('nothing');
+  });
+
+  it('tries everything before it fails, and does without rights that building did without', async () => {
+    const { api, client } = await clientFor((request, response) => {
+      const kind = kindOf(request);
+      if (kind === 'deployments') refuse(response, 422, 'no');
+      else if (kind === 'jobs' || kind === 'secrets') {
+        refuse(response, 403, `User "u" cannot get resource "${kind}"`);
+      } else objects({ configmaps: own('configmaps') })(request, response);
+    });
+    await expect(remove(client)).rejects.toMatchObject({ httpStatus: 422 });
+    expect(api.requests.some(({ method }) => method === 'DELETE')).toBe(true);
+  });
+});
+
+describe('Lifetime', () => {
+  const at = (offsetMs: number): string => new Date(Date.UTC(2031, 0, 1) + offsetMs).toISOString();
+  const job = (startDelayMs = 0) => ({
+    metadata: { name: 'kbx-a', uid: 'u', creationTimestamp: at(0) },
+    status: { startTime: at(startDelayMs) },
+  });
+
+  async function lifetime(input: { ageMs: number; startDelayMs?: number; maxLifetimeMs: number }) {
+    const deadlines: unknown[] = [];
+    const { client } = await clientFor((request, response) => {
+      deadlines.push(JSON.parse(request.body));
+      json(response, 200, job(input.startDelayMs));
+      seen.resolve(undefined);
+    });
+    const seen = Promise.withResolvers<undefined>();
+    const life = new Lifetime({
+      client,
+      namespace: 'ci',
+      // By the server's clock, which has nothing to do with ours.
+      job: { object: job(input.startDelayMs), serverTimeMs: Date.parse(at(input.ageMs)) },
+      maxLifetimeMs: input.maxLifetimeMs,
+      logger: nullLogger,
+    });
+    return { life, deadlines, seen: seen.promise };
+  }
+
+  it('beats to five minutes ahead of now, by the clock of the server', async () => {
+    const { life, deadlines, seen } = await lifetime({
+      ageMs: 1_000_400,
+      maxLifetimeMs: 6 * 3600e3,
+    });
+    life.start(0);
+    await seen;
+    await life.stop();
+    expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 1300 } }]);
+  });
+
+  it('never goes beyond the longest life, counted from the creation', async () => {
+    const { life, deadlines, seen } = await lifetime({
+      ageMs: 100_000,
+      startDelayMs: 2_000,
+      maxLifetimeMs: 180_000,
+    });
+    life.start(0);
+    await seen;
+    await life.stop();
+    expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 178 } }]);
+  });
+
+  it('leaves what is left of it at the end', async () => {
+    const { life, deadlines } = await lifetime({ ageMs: 5_000, maxLifetimeMs: 3_600_000 });
+    life.start();
+    await life.settle(never);
+    expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 3600 } }]);
+  });
+});
