@@ -32,6 +32,8 @@ export function startControllers(libexec: string): void {
       '--leader-elect=false',
       '--bind-address=127.0.0.1',
       `--secure-port=${ports.controllerManager}`,
+      // How soon a node counts as ready that was not when the controllers looked first.
+      '--node-monitor-period=1s',
       // The default of 20 requests a second makes clean-ups of many objects crawl.
       '--kube-api-qps=200',
       '--kube-api-burst=400',

@@ -1,11 +1,13 @@
 /** Whether the cluster runs, as what, and how well: cheap enough to ask before every test run. */
 import { createHash } from 'node:crypto';
-import { readFileSync, readdirSync } from 'node:fs';
+import { accessSync, constants, readFileSync, readdirSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import { retry } from './command.ts';
 import { readyNodes } from './kubernetes-api.ts';
 import { clusterNodes, sourceFolder, statePath } from './layout.ts';
+import { pkiPath } from './pki.ts';
 import { daemonPid } from './processes.ts';
 import { registryAnswers } from './registry.ts';
 
@@ -53,12 +55,9 @@ export async function writeState(state: ClusterState): Promise<void> {
 /** Checks every daemon, and asks the API server and the registry. */
 export async function checkParts(nodeCount: number): Promise<PartStatus[]> {
   const nodes = clusterNodes(nodeCount);
-  const daemons = ['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler']
-    .concat(nodes.flatMap((node) => [`containerd-${node.name}`, `kubelet-${node.name}`]))
-    .concat('registry');
   const [ready, registry] = await Promise.all([readyNodes(nodes), registryAnswers()]);
   return [
-    ...daemons.map((name) => {
+    ...daemonNames(nodeCount).map((name) => {
       const pid = daemonPid(name);
       const detail = pid === undefined ? 'not running' : `running, process ${pid}`;
       return { name, healthy: pid !== undefined, detail };
@@ -71,7 +70,35 @@ export async function checkParts(nodeCount: number): Promise<PartStatus[]> {
   ];
 }
 
-/** Whether a cluster of that definition and size runs and works. */
-export async function isHealthy(state: ClusterState): Promise<boolean> {
-  return (await checkParts(state.nodeCount)).every((part) => part.healthy);
+/**
+ * Whether the cluster runs and works.
+ *
+ * A daemon that is gone does not come back, but one that is slow to answer under load gets time:
+ * starting anew would take other people's work down. Nobody can tell without the administrator's key,
+ * which users get by way of `up` as root.
+ */
+export async function isHealthy({ nodeCount }: ClusterState): Promise<boolean> {
+  if (!isReadable(pkiPath('admin.key'))) return false;
+  const healthy = await retry(async () => {
+    const dead = daemonNames(nodeCount).some((name) => daemonPid(name) === undefined);
+    if (dead) return false;
+    return (await checkParts(nodeCount)).every((part) => part.healthy) ? true : undefined;
+  }, 20_000);
+  return healthy === true;
+}
+
+function isReadable(path: string): boolean {
+  try {
+    accessSync(path, constants.R_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function daemonNames(nodeCount: number): string[] {
+  return [
+    ...['etcd', 'kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'registry'],
+    ...clusterNodes(nodeCount).flatMap(({ name }) => [`containerd-${name}`, `kubelet-${name}`]),
+  ];
 }

@@ -9,7 +9,7 @@ import { pkiPath } from './pki.ts';
 /** What we read of a node. */
 export interface NodeObject {
   metadata: { name: string; labels: Record<string, string> };
-  spec: { taints?: object[] };
+  spec: { taints?: { effect: string }[] };
   status: { conditions: { type: string; status: string }[] };
 }
 
@@ -38,10 +38,16 @@ export async function readyNodes(nodes: readonly ClusterNode[]): Promise<string[
     .map((object) => object.metadata.name);
 }
 
-/** Ready, and free of the taints that a new node carries for its first moments. */
+/**
+ * Ready, and free of the taints that keep pods from a new node.
+ *
+ * Of those, `NoExecute` does not count: every pod tolerates it for minutes, and the controllers put
+ * it on a node for a moment when they start together with the node.
+ */
 function isReady(node: NodeObject): boolean {
+  const { taints = [] } = node.spec;
   const ready = node.status.conditions.find((condition) => condition.type === 'Ready');
-  return ready?.status === 'True' && (node.spec.taints ?? []).length === 0;
+  return ready?.status === 'True' && !taints.some(({ effect }) => effect === 'NoSchedule');
 }
 
 async function apiRequest(method: string, path: string, body = ''): Promise<unknown> {
