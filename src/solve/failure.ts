@@ -42,7 +42,7 @@ function locationOf(source: BuildkitErrorDetails['sources'][number]): BuildLocat
 const noise: readonly (readonly [RegExp, string])[] = [
   [/rpc error: code = \w+ desc = /g, ''],
   [/^(?:failed to solve(?: with frontend [\w.]+)?: )+/, ''],
-  [/failed to compute cache key: failed to calculate checksum of ref \S+: /g, 'no such file: '],
+  [/(?:failed to compute cache key: )?failed to calculate checksum of ref \S+: /g, ''],
 ];
 
 /** The daemon's words without the names of its layers. */
@@ -75,10 +75,7 @@ const hints: readonly (readonly [RegExp, string])[] = [
     /exec format error/,
     'The step runs a program of another architecture than the node has: check `platforms` and the base image.',
   ],
-  [
-    /^no such file: |: file does not exist$/,
-    'Check the path against the context folder and `.dockerignore`.',
-  ],
+  [/^"\/.*": not found$/, 'Check the path against the context folder and `.dockerignore`.'],
 ];
 
 /** What to change, for causes that are not in the Dockerfile itself. */

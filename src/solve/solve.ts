@@ -25,6 +25,9 @@ export interface SolveOptions {
 /** How long late status messages are waited for once the build is over. */
 const statusQuietMs = 5000;
 
+/** The same when there was none at all, as for a request that the daemon refused at once. */
+const firstStatusMs = 1000;
+
 /** How long the daemon has to tell how it stopped. */
 const cancelSettleMs = 3000;
 
@@ -57,7 +60,7 @@ class SolveRun {
   /** Why we ended the build; the first reason counts. */
   #cause: unknown;
   #solved = false;
-  #lastStatusMs = 0;
+  #lastStatusMs: number | undefined;
   /** The last step that failed by itself. */
   #failedVertex: { readonly digest: string; readonly error: string } | undefined;
 
@@ -158,16 +161,19 @@ class SolveRun {
   async #cutQuietStatus(done: AbortSignal): Promise<void> {
     const solvedMs = performance.now();
     while (!done.aborted) {
-      const leftMs =
-        this.#cause === undefined
-          ? Math.max(solvedMs, this.#lastStatusMs) + statusQuietMs - performance.now()
-          : solvedMs + cancelSettleMs - performance.now();
+      const leftMs = this.#quietUntilMs(solvedMs) - performance.now();
       if (leftMs <= 0) {
         this.#status.abort();
         return;
       }
       await sleep(leftMs, undefined, { signal: done }).catch(() => undefined);
     }
+  }
+
+  #quietUntilMs(solvedMs: number): number {
+    if (this.#cause !== undefined) return solvedMs + cancelSettleMs;
+    if (this.#lastStatusMs === undefined) return solvedMs + firstStatusMs;
+    return Math.max(solvedMs, this.#lastStatusMs) + statusQuietMs;
   }
 
   /** Picks the error that says most about why Solve failed. */

@@ -44,7 +44,7 @@ describe('plainMessage', () => {
     },
     {
       raw: 'failed to compute cache key: failed to calculate checksum of ref b1::c2: "/missing": not found',
-      plain: 'no such file: "/missing": not found',
+      plain: '"/missing": not found',
     },
     {
       raw: 'failed to push r/a: rpc error: code = Unknown desc = helper failed',
