@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { BuilderOptions } from '../options/options.ts';
 import type { Dialer } from '../shared/dialer.ts';
+import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
 import { connectWhenStarted } from './connect.ts';
 import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
@@ -72,7 +73,11 @@ export interface Builder extends AsyncDisposable {
   podLost(signal: AbortSignal): Promise<KubernetesError>;
   /** Says why the connection to the connected pod ended: always `BUILDER_LOST`. */
   explainLoss(signal: AbortSignal): Promise<KubernetesError>;
-  /** Ends the beat and leaves the builder what remains of its longest life. */
+  /**
+   * Ends the beat and leaves the builder what remains of its longest life.
+   *
+   * A failure is told and not thrown: it must not hide how the build ended.
+   */
   settle(signal: AbortSignal): Promise<void>;
 }
 
@@ -101,7 +106,6 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
         ? undefined
         : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
     if (mayBeat(may)) lifetime?.start(created ? undefined : 0);
-    rollout.await();
     return new KubernetesBuilder({ client, state, created, rollout, lifetime, logger });
   } catch (failure) {
     await rollout[Symbol.asyncDispose]();
@@ -198,6 +202,7 @@ class KubernetesBuilder implements Builder {
     signal: AbortSignal,
   ): Promise<T> {
     const { namespace } = this.state;
+    this.#rollout.await();
     const { value, pod } = await connectWhenStarted(
       { client: this.#client, rollout: this.#rollout, namespace, logger: this.#logger, open },
       signal,
@@ -230,7 +235,12 @@ class KubernetesBuilder implements Builder {
   }
 
   async settle(signal: AbortSignal): Promise<void> {
-    await this.#lifetime?.settle(signal);
+    try {
+      await this.#lifetime?.settle(signal);
+    } catch (failure) {
+      const { name } = this.state;
+      this.#logger.info(`Builder ${name} may end in five minutes: ${messageOf(failure)}`);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -176,6 +176,7 @@ export class Rollout {
       onDegraded: (mode) => {
         if (resource === 'events' && mode === 'unseen') this.#eventsUnseen = true;
         logger.debug(`${resource} in namespace ${namespace} are ${mode}: rights are missing`);
+        this.#check();
       },
     });
   }

@@ -21,3 +21,17 @@ export const nullLogger: Logger = {
   startGroup: () => undefined,
   endGroup: () => undefined,
 };
+
+/** Runs `work` inside a group of the log, which ends however the work ends. */
+export async function inGroup<T>(
+  logger: Logger,
+  title: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  logger.startGroup(title);
+  try {
+    return await work();
+  } finally {
+    logger.endGroup();
+  }
+}

@@ -88,6 +88,11 @@ export class ExecStream extends Duplex {
     return this.#stderr.toString().trim();
   }
 
+  /** Bytes that went out on the connection, headers and frames included. */
+  get bytesWritten(): number {
+    return this.#socket.bytesWritten;
+  }
+
   override _read(): void {
     if (this.#failure === undefined) {
       this.#socket.resume();

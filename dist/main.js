@@ -1,0 +1,2 @@
+import { main } from './bundle/index.js';
+await main();

@@ -1,0 +1,154 @@
+/** One build on a builder that answers: session, solve, progress and what came of it. */
+import { dirname, relative } from 'node:path';
+
+import type { GitHubContext } from './action/github-context.ts';
+import { LineWriter } from './action/line-writer.ts';
+import type { ActionLogger } from './action/logger.ts';
+import { BuildkitError } from './buildkit/errors.ts';
+import { createCredentialStore } from './credentials/credential-store.ts';
+import type { ActionOptions } from './options/options.ts';
+import { type FailedVertex, ProgressDisplay } from './progress/display.ts';
+import { authProvider } from './session/auth-provider.ts';
+import { FileSyncProvider, type Transfer } from './session/filesync/provider.ts';
+import { Session } from './session/session.ts';
+import { randomIdentity } from './shared/identity.ts';
+import { inGroup } from './shared/logger.ts';
+import { SolveError } from './solve/errors.ts';
+import { type BuildResult, buildResult } from './solve/result.ts';
+import { solveRequest } from './solve/solve-request.ts';
+import { solve } from './solve/solve.ts';
+import type { SolveResponse } from './wire/gen/control.ts';
+import type { ConnectedBuilder } from './with-builder.ts';
+
+export interface BuildRequest {
+  readonly options: ActionOptions;
+  readonly connected: ConnectedBuilder;
+  readonly github: GitHubContext;
+  readonly logger: ActionLogger;
+  readonly signal: AbortSignal;
+}
+
+/** Builds, and shows the progress; a failing step is shown last, outside of the group. */
+export async function build(request: BuildRequest): Promise<BuildResult> {
+  const { options, connected, logger } = request;
+  const { name } = connected.builder.state;
+  const lines = new LineWriter((text) => {
+    logger.info(text);
+  });
+  const display = new ProgressDisplay({
+    write: (text) => {
+      lines.write(text);
+    },
+    header: `building with "${name}" instance using kubernetes driver`,
+  });
+  const transfers: Transfer[] = [];
+  const ref = randomIdentity();
+  try {
+    const response = await inGroup(logger, 'Build', async () => {
+      logger.info(options.contextReason);
+      try {
+        return await solveOrExplain(request, { ref, display, transfers });
+      } finally {
+        display.finish();
+        lines.end();
+        logger.info(describeTransfers(transfers, connected));
+      }
+    });
+    return buildResult(response.ExporterResponse, {
+      reference: { builder: name, node: connected.builder.state.workload, ref },
+      exporters: options.build.exporters,
+      warnings: display.warnings(),
+    });
+  } catch (error) {
+    showFailure(error, display.failures(), logger);
+    throw error;
+  }
+}
+
+interface Run {
+  readonly ref: string;
+  readonly display: ProgressDisplay;
+  readonly transfers: Transfer[];
+}
+
+/** Solves until the build ends or its pod does, and says which. */
+async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveResponse> {
+  const { options, connected, signal } = request;
+  const { builder, connection } = connected;
+  const watch = new AbortController();
+  const lost = new AbortController();
+  builder.podLost(watch.signal).then(
+    (reason) => {
+      lost.abort(reason);
+    },
+    () => undefined,
+  );
+  const session = createSession(request, run);
+  try {
+    return await solve({
+      connection,
+      session,
+      request: solveRequest(options.build, { ref: run.ref, sessionId: session.id }),
+      onStatus: (status) => {
+        run.display.update(status);
+      },
+      signal: AbortSignal.any([signal, lost.signal]),
+      timeoutMs: options.build.timeoutMs,
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    lost.signal.throwIfAborted();
+    if (error instanceof BuildkitError && error.code === 'BUILDKIT_LOST') {
+      throw await builder.explainLoss(signal);
+    }
+    throw error;
+  } finally {
+    watch.abort();
+  }
+}
+
+function createSession({ options, github, logger }: BuildRequest, { transfers }: Run): Session {
+  const { build, builder, registryAuth } = options;
+  const mask = (secret: string): void => {
+    logger.mask(secret);
+  };
+  const { env } = process;
+  return new Session({
+    sharedKey: `${github.repository}:${relative(github.workspace, build.contextPath)}`,
+    attachables: [
+      new FileSyncProvider(
+        new Map([
+          ['context', { root: build.contextPath }],
+          ['dockerfile', { root: dirname(build.dockerfilePath) }],
+        ]),
+        (transfer) => transfers.push(transfer),
+      ),
+      authProvider({
+        credentials: createCredentialStore({ registryAuth, env, logger, mask }),
+        registryConfig: builder.registryConfig,
+        env,
+        mask,
+      }),
+    ],
+  });
+}
+
+/** Bytes of files by themselves, and all that went to the pod. */
+function describeTransfers(
+  transfers: readonly Transfer[],
+  { connection }: ConnectedBuilder,
+): string {
+  const sum = (field: 'bytesSent' | 'files' | 'entries'): number =>
+    transfers.reduce((total, transfer) => total + transfer[field], 0);
+  const files = `${sum('files')} of ${sum('entries')} entries`;
+  return `Context: ${files}, sent ${sum('bytesSent')} bytes of files, ${connection.bytesWritten ?? 0} bytes on the wire`;
+}
+
+function showFailure(error: unknown, failed: readonly FailedVertex[], logger: ActionLogger): void {
+  for (const { name, lastLines } of failed) {
+    logger.info(['------', ` > ${name}:`, ...lastLines, '------'].join('\n'));
+  }
+  if (error instanceof SolveError && error.failure?.excerpt !== undefined) {
+    logger.info(error.failure.excerpt.trimEnd());
+  }
+}

@@ -1,0 +1,7 @@
+import type { BuilderState } from './kubernetes/driver.ts';
+
+/** What main leaves for post, by name. */
+export interface PostState {
+  /** Saved before the builder is created. */
+  readonly builder: BuilderState;
+}

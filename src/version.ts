@@ -1,0 +1,2 @@
+/** Of this action; the same as in `package.json`. */
+export const version = '0.1.0';

@@ -1,0 +1,94 @@
+/** From options to a builder that answers, and what must happen once it is no longer needed. */
+import { homedir } from 'node:os';
+
+import type { GitHubContext } from './action/github-context.ts';
+import { setOutputs } from './action/outputs.ts';
+import type { State } from './action/state.ts';
+import { BuildkitConnection } from './buildkit/connection.ts';
+import { type Builder, bootstrap } from './kubernetes/driver.ts';
+import type { KubeClient } from './kubernetes/kube-client.ts';
+import { loadKubeConfig } from './kubernetes/kube-config.ts';
+import { createKubeClient } from './kubernetes/kube-http-client.ts';
+import type { BuilderOptions } from './options/options.ts';
+import type { PostState } from './post-state.ts';
+import { inGroup, type Logger } from './shared/logger.ts';
+import type { Timings } from './timings.ts';
+import { version } from './version.ts';
+
+export interface BuilderRequest {
+  readonly options: BuilderOptions;
+  readonly jobId: string;
+  readonly github: GitHubContext;
+  readonly state: State<PostState>;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly timings: Timings;
+}
+
+/** A builder whose daemon has answered. */
+export interface ConnectedBuilder {
+  readonly builder: Builder;
+  readonly connection: BuildkitConnection;
+}
+
+/** How long the last word to the cluster may take when the work is over. */
+const settleTimeoutMs = 5000;
+
+/** Provisions or finds the builder of this job, connects to it and hands it to `use`. */
+export async function withBuilder<T>(
+  request: BuilderRequest,
+  use: (connected: ConnectedBuilder) => Promise<T>,
+): Promise<T> {
+  const { options, logger, timings } = request;
+  using client = await inGroup(logger, 'Cluster', () => openCluster(options, logger));
+  timings.end('cluster');
+  await using stack = new AsyncDisposableStack();
+  const connected = await inGroup(logger, 'Builder', async () => {
+    const builder = stack.use(await provision(request, client));
+    // Also after a failure or a cancellation, hence with a signal of its own.
+    stack.defer(() => builder.settle(AbortSignal.timeout(settleTimeoutMs)));
+    return { builder, connection: stack.use(await connect(builder, request)) };
+  });
+  timings.end('builder');
+  return await use(connected);
+}
+
+/** The client for the cluster that the inputs and the environment name. */
+export async function openCluster(
+  options: Pick<BuilderOptions, 'kubeconfig' | 'kubeContext'>,
+  logger: Logger,
+): Promise<KubeClient> {
+  const config = await loadKubeConfig({ ...options, env: process.env, homeFolder: homedir() });
+  const client = createKubeClient(config, process.env);
+  logger.info(`Cluster ${client.server.href}, context ${client.context}, from ${client.source}`);
+  return client;
+}
+
+function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
+  const { options, jobId, github, state, logger, signal } = request;
+  const { repository, sha, runId, runUrl, runAttempt } = github;
+  return bootstrap({
+    client,
+    builder: options,
+    job: { jobId, repository, sha, runId, runUrl, runAttempt, version },
+    affinityKey: repository,
+    logger,
+    signal,
+    onNamed: (builder) => {
+      state.save('builder', builder);
+      setOutputs({ name: builder.name });
+    },
+  });
+}
+
+async function connect(
+  builder: Builder,
+  { logger, signal }: BuilderRequest,
+): Promise<BuildkitConnection> {
+  const connection = await builder.connect(
+    (dial, attempt) => BuildkitConnection.open(dial, attempt),
+    signal,
+  );
+  logger.info(`BuildKit ${connection.version} answered in pod ${builder.podName ?? ''}`);
+  return connection;
+}
