@@ -1,0 +1,238 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
+import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
+import { Notices } from '../../src/kubernetes/notices.ts';
+import { Rollout, type RolloutOptions } from '../../src/kubernetes/rollout.ts';
+import { nullLogger } from '../../src/shared/logger.ts';
+import { FakeKubeApi, json, refuse } from '../fakes/fake-kube-api.ts';
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const each of open.splice(0).reverse()) await each[Symbol.asyncDispose]();
+});
+
+interface Stage {
+  readonly rollout: Rollout;
+  readonly lines: string[];
+  /** Sends an object on the watch of its resource, as soon as that is open. */
+  readonly send: (resource: string, object: object) => Promise<void>;
+}
+
+/** A rollout before an API server that has nothing yet. */
+async function stage(
+  options: Partial<RolloutOptions> = {},
+  forbidden: readonly string[] = [],
+): Promise<Stage> {
+  const watches = new Map<string, PromiseWithResolvers<ServerResponse>>();
+  const watch = (resource: string): PromiseWithResolvers<ServerResponse> => {
+    const known = watches.get(resource) ?? Promise.withResolvers<ServerResponse>();
+    watches.set(resource, known);
+    return known;
+  };
+  const api = await FakeKubeApi.start((request, response) => {
+    const resource = request.path.split('/').at(-1) ?? '';
+    if (request.path.endsWith('/log')) {
+      response.end(`${request.query.get('previous') ?? ''}: could not lock state\n`);
+    } else if (forbidden.includes(resource)) {
+      refuse(response, 403, `User "u" cannot list resource "${resource}"`);
+    } else if (request.query.get('watch') === '1') {
+      response.writeHead(200);
+      response.flushHeaders();
+      watch(resource).resolve(response);
+    } else json(response, 200, { metadata: { resourceVersion: '1' }, items: [] });
+  });
+  const client = createKubeClient(api.config(), {});
+  const lines: string[] = [];
+  const rollout = new Rollout({
+    client,
+    namespace: 'ci',
+    builder: 'kbx-a',
+    wanted: { image: 'moby/buildkit:x', platform: 'linux/arm64', limits: {} },
+    replicas: 1,
+    affinityKey: 'k',
+    timeoutMs: 30_000,
+    timeoutIsExplicit: false,
+    notices: new Notices({ ...nullLogger, info: (line) => lines.push(line) }),
+    logger: nullLogger,
+    ...options,
+  });
+  open.push(api, rollout);
+  rollout.start();
+  // Where time is short it starts later, when the test has sent what it has to.
+  if (options.timeoutMs === undefined) rollout.await();
+  return {
+    rollout,
+    lines,
+    send: async (resource, object) => {
+      const response = await watch(resource).promise;
+      const changed = new Promise<void>((resolve) => {
+        const stop = rollout.onChange(() => {
+          stop();
+          resolve();
+        });
+      });
+      response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
+      await changed;
+      // The change may have been the first list of another resource.
+      await new Promise((resolve) => setTimeout(resolve, 30));
+    },
+  };
+}
+
+async function failure({ rollout }: Stage): Promise<unknown> {
+  if (!rollout.failed.aborted) await once(rollout.failed, 'abort');
+  return rollout.failed.reason;
+}
+
+const metadata = { name: 'kbx-a-linux-1', uid: 'u1', resourceVersion: '2' };
+const scheduled = { metadata, spec: { nodeName: 'node-a' }, status: { phase: 'Pending' } };
+const unschedulable = {
+  metadata,
+  status: {
+    phase: 'Pending',
+    conditions: [
+      {
+        type: 'PodScheduled',
+        status: 'False',
+        reason: 'Unschedulable',
+        message: "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector.",
+      },
+    ],
+  },
+};
+const daemon = (state: object, more: object = {}) => ({
+  metadata,
+  spec: { nodeName: 'node-a' },
+  status: {
+    phase: 'Pending',
+    containerStatuses: [{ name: 'buildkitd', restartCount: 0, state, ...more }],
+  },
+});
+const event = (reason: string, message: string, more: object = {}) => ({
+  metadata: { name: reason, uid: `e-${reason}`, resourceVersion: '3' },
+  involvedObject: { kind: 'Pod', name: 'kbx-a-linux-1', uid: 'u1', ...more },
+  reason,
+  message,
+});
+
+describe('Rollout', () => {
+  it('has a pod as soon as the node says that it started, before its status does', async () => {
+    const { rollout, send } = await stage();
+    await send('pods', scheduled);
+    expect(rollout.startedPod()).toBeUndefined();
+    await send('events', event('Started', '', { fieldPath: 'spec.containers{istio-proxy}' }));
+    expect(rollout.startedPod()).toBeUndefined();
+    await send('events', event('Started', '', { fieldPath: 'spec.containers{buildkitd}' }));
+    expect(rollout.startedPod()?.metadata.name).toBe('kbx-a-linux-1');
+  });
+
+  it('has a pod as soon as that has a node, where events are not to be seen', async () => {
+    const { rollout, send } = await stage({}, ['events', 'replicasets']);
+    await send('pods', scheduled);
+    while (rollout.startedPod() === undefined) {
+      await new Promise<void>((resolve) => {
+        rollout.onChange(resolve);
+      });
+    }
+    expect(rollout.startedPod()?.metadata.name).toBe('kbx-a-linux-1');
+  });
+
+  it('tells each reason once, and nothing of other pods', async () => {
+    const { lines, send } = await stage();
+    await send('pods', scheduled);
+    const pulling = event('Pulling', 'Pulling image "moby/buildkit:x"');
+    await send('events', pulling);
+    await send('events', { ...pulling, metadata: { ...pulling.metadata, uid: 'again' } });
+    await send('events', event('Pulling', 'Pulling image "other"', { name: 'other-1' }));
+    expect(lines).toEqual(['pulling image moby/buildkit:x']);
+  });
+
+  it('does not give up what no node fits while a node is being added', async () => {
+    const up = await stage({ timeoutMs: 60, timeoutIsExplicit: false });
+    await up.send('events', event('TriggeredScaleUp', 'pod triggered scale-up: [{pool 0->1}]'));
+    await up.send('pods', unschedulable);
+    up.rollout.await();
+    // Later than the timeout, which has been stretched.
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(up.rollout.failed.aborted).toBe(false);
+    expect(up.lines).toContain('a node is being added: pod triggered scale-up: [{pool 0->1}]');
+  });
+
+  it('keeps to the timeout that the user chose, whatever is being added', async () => {
+    const up = await stage({ timeoutMs: 300, timeoutIsExplicit: true });
+    await up.send('events', event('TriggeredScaleUp', 'pod triggered scale-up'));
+    up.rollout.await();
+    expect(await failure(up)).toMatchObject({
+      code: 'BUILDER_TIMEOUT',
+      message: expect.stringMatching(/did not start within 0 s: a node is being added/),
+    });
+  });
+
+  it('gives it up at once where the autoscaler has refused', async () => {
+    const down = await stage();
+    await down.send('pods', unschedulable);
+    expect(down.rollout.failed.aborted).toBe(false);
+    await down.send('events', event('NotTriggerScaleUp', "pod didn't trigger scale-up"));
+    expect(await failure(down)).toMatchObject({
+      code: 'BUILDER_UNSCHEDULABLE',
+      message: 'no node for linux/arm64: 0/2 nodes: 2 wrong architecture',
+    });
+  });
+
+  it('gives an image that could not be pulled a second chance, not a third', async () => {
+    const pulls = await stage();
+    const waiting = (reason: string) =>
+      daemon({ waiting: { reason, message: 'unexpected status 503 Service Unavailable' } });
+    await pulls.send('pods', waiting('ErrImagePull'));
+    await pulls.send('pods', waiting('ImagePullBackOff'));
+    await pulls.send('pods', waiting('ImagePullBackOff'));
+    expect(pulls.rollout.failed.aborted).toBe(false);
+    await pulls.send('pods', waiting('ErrImagePull'));
+    expect(await failure(pulls)).toMatchObject({ code: 'BUILDER_IMAGE_PULL' });
+  });
+
+  it('reads the log of the container that ended', async () => {
+    const crash = await stage();
+    await crash.send(
+      'pods',
+      daemon(
+        { waiting: { reason: 'CrashLoopBackOff' } },
+        { restartCount: 1, lastState: { terminated: { exitCode: 1, reason: 'Error' } } },
+      ),
+    );
+    expect(await failure(crash)).toMatchObject({
+      code: 'BUILDER_CRASHED',
+      message:
+        'buildkitd ended with exit code 1 in pod kbx-a-linux-1; its last lines:\ntrue: could not lock state',
+    });
+  });
+
+  it('names what it was at when nothing more was said', async () => {
+    const silent = await stage({ timeoutMs: 50 });
+    silent.rollout.await();
+    expect(await failure(silent)).toMatchObject({
+      message: expect.stringContaining('the cluster has made no pod of it'),
+    });
+    const started = await stage({ timeoutMs: 400 });
+    await started.send('pods', scheduled);
+    started.rollout.await();
+    expect(await failure(started)).toMatchObject({
+      message: expect.stringContaining('pod kbx-a-linux-1 starts on node-a'),
+    });
+  });
+
+  it('names the daemon that runs and does not answer, with the last try', async () => {
+    const mute = await stage({ timeoutMs: 400 });
+    const cause = new Error('connection refused');
+    mute.rollout.noteAttempt(cause);
+    await mute.send('pods', daemon({ running: {} }));
+    mute.rollout.await();
+    expect(await failure(mute)).toMatchObject({
+      code: 'BUILDER_UNREACHABLE',
+      message: 'buildkitd in pod kbx-a-linux-1 did not answer within 0 s',
+      cause,
+    });
+  });
+});
