@@ -60,6 +60,11 @@ async function stage(
   });
   open.push(api, rollout);
   rollout.start();
+  // All first lists are over, so that the next change is what the test sends.
+  const seen = ['deployments', 'replicasets', 'pods', 'events'].filter(
+    (resource) => !forbidden.includes(resource),
+  );
+  await Promise.all(seen.map((resource) => watch(resource).promise));
   // Where time is short it starts later, when the test has sent what it has to.
   if (options.timeoutMs === undefined) rollout.await();
   return {
@@ -75,8 +80,6 @@ async function stage(
       });
       response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
       await changed;
-      // The change may have been the first list of another resource.
-      await new Promise((resolve) => setTimeout(resolve, 30));
     },
   };
 }
