@@ -19,6 +19,7 @@ const folders: Readonly<Record<string, readonly string[]>> = {
   action: ['shared', 'options', 'type:solve', 'type:progress'],
   '.': [
     'shared',
+    'wire',
     'options',
     'credentials',
     'kubernetes',
