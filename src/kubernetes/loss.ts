@@ -108,7 +108,10 @@ function endOf(
   status: ContainerStatus | undefined,
 ): KubernetesError | undefined {
   const { name } = connected;
-  if (pod?.status?.phase === 'Failed') {
+  const deleted = pod?.metadata.deletionTimestamp !== undefined;
+  const noted = pod?.status?.reason !== undefined;
+  // What stops because its pod is deleted ends as failed too, but with no reason of its own.
+  if (pod?.status?.phase === 'Failed' && (noted || !deleted)) {
     const { reason = 'failed', message = '' } = pod.status;
     const hint =
       reason === 'Evicted'
@@ -118,9 +121,10 @@ function endOf(
   }
   const restarted = status !== undefined && status.restartCount > connected.restartCount;
   const ended = status?.state?.terminated ?? (restarted ? status.lastState?.terminated : undefined);
-  // A container that is stopped because its pod is deleted is not the cause but the effect.
-  const deleted = pod?.metadata.deletionTimestamp !== undefined;
-  if (ended === undefined || (deleted && ended.reason !== 'OOMKilled')) return undefined;
+  if (ended === undefined) return undefined;
+  if (deleted && ended.reason !== 'OOMKilled') {
+    return lost(`pod ${name} was deleted${reasonOf(pod)}`, deletedHint);
+  }
   const text = `buildkitd in pod ${name} ${describeEnd(ended, memoryLimit(pod))}`;
   const outOfMemory = ended.reason === 'OOMKilled';
   return lost(

@@ -74,7 +74,9 @@ describe('lossOf', () => {
       { state: { terminated: { exitCode: 137, reason: 'Error' } } },
       { metadata },
     );
-    expect(seen(killed)).toBeUndefined();
+    expect(seen(killed)?.message).toBe('pod b-1 was deleted');
+    const failed = { ...killed, status: { ...killed.status, phase: 'Failed' } };
+    expect(seen(failed)?.message).toBe('pod b-1 was deleted');
     expect(seen(killed, true)?.message).toBe('pod b-1 was deleted');
   });
 
