@@ -138,6 +138,16 @@ export function readFrames(bytes: Buffer): Buffer[] {
   return messages;
 }
 
+/** One HTTP/2 frame. */
+export function http2Frame(type: number, flags: number, streamId: number, payload: Buffer): Buffer {
+  const header = Buffer.alloc(9);
+  header.writeUIntBE(payload.length, 0, 3);
+  header.writeUInt8(type, 3);
+  header.writeUInt8(flags, 4);
+  header.writeUInt32BE(streamId, 5);
+  return Buffer.concat([header, payload]);
+}
+
 interface SocketPair {
   readonly near: Socket;
   readonly far: Socket;

@@ -427,6 +427,20 @@ describe('Session.run', () => {
     inner.destroy();
   });
 
+  it('fails when the connection was gone before the daemon said a word', async () => {
+    const session = new Session({ sharedKey: '', attachables: [] });
+    await using fake = await FakeBuildkitd.start({ Session: () => undefined });
+    await using dial = dialerOf(fake);
+    const goneDialer: SessionDialer = async (metadata, signal) => {
+      const rpc = await dial(metadata, signal);
+      rpc.on('error', () => undefined);
+      rpc.destroy();
+      await once(rpc, 'close');
+      return rpc;
+    };
+    await expect(session.run(goneDialer, never)).rejects.toEqual(lost('before it was used'));
+  });
+
   it('fails as the tunnel does', async () => {
     const session = new Session({ sharedKey: '', attachables: [] });
     await using fake = await FakeBuildkitd.start({

@@ -1,17 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { HeaderFrameJoiner } from '../../../src/session/header-frames.ts';
+import { http2Frame } from '../../fakes/fake-session-daemon.ts';
 
 const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
-function frame(type: number, flags: number, streamId: number, payload: string): Buffer {
-  const header = Buffer.alloc(9);
-  header.writeUIntBE(payload.length, 0, 3);
-  header.writeUInt8(type, 3);
-  header.writeUInt8(flags, 4);
-  header.writeUInt32BE(streamId, 5);
-  return Buffer.concat([header, Buffer.from(payload)]);
-}
+const frame = (type: number, flags: number, streamId: number, payload: string): Buffer =>
+  http2Frame(type, flags, streamId, Buffer.from(payload));
 
 const settings = frame(4, 0, 0, '');
 const data = frame(0, 1, 1, 'some data');
