@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from 'yaml';
 
 import { findCluster } from '../../scripts/find-cluster.ts';
 import {
@@ -19,7 +21,7 @@ import { type Removal, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';
 import type { Logger } from '../../src/shared/logger.ts';
-import { Playground } from '../helpers/action-on-cluster.ts';
+import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
 
 const cluster = findCluster();
 const never = new AbortController().signal;
@@ -166,7 +168,12 @@ describe('a builder', () => {
       never,
     );
     expect(items.map(({ metadata }) => metadata.name)).toEqual([builder.podName]);
+    const { namespace, name } = builder.state;
+    const deadline = async (): Promise<number | undefined> =>
+      (await client.get('jobs', { namespace, name }, never)).object.spec?.activeDeadlineSeconds;
+    expect(await deadline()).toBe(300);
     await builder.settle(never);
+    expect(await deadline()).toBeGreaterThan(3590);
     expect(await remove(builder.state)).toBe('removed');
     expect(await playground.left()).toEqual([]);
   }, 60_000);
@@ -240,6 +247,20 @@ describe('a builder', () => {
     expect(await reach('acme/app')).toBe(before);
     expect(new Set(others).size).toBeGreaterThan(1);
   }, 90_000);
+
+  it('loses nothing with the documented Role', async () => {
+    const role = parse(readFileSync('docs/rbac/role.yaml', 'utf8')) as { rules: Rule[] };
+    client[Symbol.dispose]();
+    client = await clientFrom(await playground.kubeconfigWithRules(role.rules));
+    const builder = await start({ builder: { buildkitdConfigInline: 'debug = true' } });
+    await connect(builder);
+    await builder.settle(never);
+    expect(await remove(builder.state)).toBe('removed');
+    expect(lines).toEqual([
+      `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
+    ]);
+    expect(await playground.left()).toEqual([]);
+  }, 60_000);
 
   it('does with the rights that buildx needs, and says what is lost', async () => {
     client[Symbol.dispose]();

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { pack } from 'tar-stream';
 
-import { Job, type Step } from '../../scripts/action-runner.ts';
+import { Job } from '../../scripts/action-runner.ts';
 import { createNamespace, type TestNamespace } from '../../scripts/cluster-namespace.ts';
 import { findCluster } from '../../scripts/find-cluster.ts';
 import { ContextFolder, type ContextSpec } from '../helpers/context-folder.ts';
@@ -335,19 +335,19 @@ afterAll(async () => {
 }, 60_000);
 
 describe('the same build by buildx and by us', () => {
-  const posts: Step[] = [];
-  const jobs: Job[] = [];
+  // Kept to the end: post runs in the workspace of its step.
+  const stack = new AsyncDisposableStack();
+  let hasBuilder = false;
   let jobId: Readonly<Record<string, string>> = {};
 
   afterAll(async () => {
-    for (const step of posts) await step.post().done;
-    for (const job of jobs) job[Symbol.dispose]();
+    await stack.disposeAsync();
   }, 60_000);
 
   it.each(cases)(
     'gives the same digest: $name',
     async (each) => {
-      using folder = new ContextFolder(each.files);
+      const folder = stack.use(new ContextFolder(each.files));
       const index = cases.indexOf(each);
       const reference = (side: string): string =>
         `${cluster.registry}/same/${side}-${String(index)}:${tagSuffix}`;
@@ -376,7 +376,8 @@ describe('the same build by buildx and by us', () => {
         ...inputs,
         outputs: exported(reference('ours')),
       });
-      if (posts.length === 0) posts.push(step);
+      if (!hasBuilder) stack.defer(() => step.post().done.then(() => undefined));
+      hasBuilder = true;
       const ours = await step.main().done;
       jobId = { ...jobId, ...job.exported };
       expect(ours).toMatchObject({ exitCode: 0, signal: null });

@@ -202,6 +202,13 @@ describe('BuildkitConnection', () => {
       ]);
     });
 
+    it('tells the daemon how large a header may be', async () => {
+      await using fixture = await setUp({});
+      const [session] = fixture.daemon.sessions;
+      // Above 64 KiB a header would end the whole connection.
+      expect(session?.remoteSettings.maxHeaderListSize).toBe(65_535);
+    });
+
     it('tells the daemon to stop when it is canceled', async () => {
       const solving = hang();
       await using fixture = await setUp({ Solve: solving.handler });

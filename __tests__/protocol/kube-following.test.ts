@@ -1,11 +1,15 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import type { ServerResponse } from 'node:http';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import { Lifetime } from '../../src/kubernetes/lifetime.ts';
 import { Mirror } from '../../src/kubernetes/mirror.ts';
 import { Notices } from '../../src/kubernetes/notices.ts';
 import { checkAccess } from '../../src/kubernetes/preflight.ts';
+import { findRunnerPod } from '../../src/kubernetes/provision.ts';
 import { removeBuilder } from '../../src/kubernetes/teardown.ts';
 import { type Logger, nullLogger } from '../../src/shared/logger.ts';
 import {
@@ -481,5 +485,47 @@ describe('Lifetime', () => {
     life.start();
     await life.settle(never);
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 3600 } }]);
+  });
+});
+
+describe('findRunnerPod', () => {
+  const refused = (response: ServerResponse): void => {
+    refuse(response, 403, 'User "u" cannot get resource "pods"');
+  };
+  const found = (response: ServerResponse): void => {
+    json(response, 200, pod('runner-7', '1'));
+  };
+
+  async function find(namespace: string | undefined, answer: (r: ServerResponse) => void) {
+    const serviceAccountFolder = await mkdtemp(path.join(tmpdir(), 'service-account-'));
+    open.push({
+      [Symbol.asyncDispose]: () => rm(serviceAccountFolder, { recursive: true }),
+    });
+    if (namespace !== undefined) {
+      await writeFile(path.join(serviceAccountFolder, 'namespace'), namespace);
+    }
+    const { api, client } = await clientFor((_request, response) => {
+      answer(response);
+    });
+    const where = { namespace: 'ci', serviceAccountFolder, hostname: 'runner-7' };
+    return { owner: await findRunnerPod(client, where, never), asked: api.requests.length };
+  }
+
+  it('is the pod we run in, when the builder goes into its namespace', async () => {
+    expect((await find('ci\n', found)).owner).toEqual({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      name: 'runner-7',
+      uid: 'uid-runner-7',
+    });
+  });
+
+  it('is nobody elsewhere: owners of another namespace would have it collected', async () => {
+    expect(await find('runners', found)).toEqual({ owner: undefined, asked: 0 });
+    expect(await find(undefined, found)).toEqual({ owner: undefined, asked: 0 });
+  });
+
+  it('is nobody where the pod cannot be read', async () => {
+    expect((await find('ci', refused)).owner).toBeUndefined();
   });
 });

@@ -152,26 +152,59 @@ describe('solve', () => {
     expect((error as SolveError).failure?.excerpt).toContain('   2 | >>> RUN b\n');
   });
 
-  it('takes the failed step from the status when the daemon cannot send its answer', async () => {
-    await using daemon = await daemonOf({
-      Status: async (call) => {
-        call.reply(vertex({ error: 'exit code: 1' }));
-        call.reply(vertex({ digest: 'sha256:other', error: 'RUN c: context canceled' }));
-        const [solving] = daemon.callsOf('Solve');
-        await solving?.closed;
-        call.end();
-      },
-      Solve: async (call) => {
-        while (daemon.callsOf('Status').length === 0) await new Promise(setImmediate);
-        setTimeout(() => {
-          call.stream.close(2);
-        }, 50);
-      },
+  describe('when the daemon cannot send its answer', () => {
+    /** Fails as a daemon does whose answer is too large for a header. */
+    const breakOff = async (daemon: () => FakeBuildkitd, call: FakeCall): Promise<void> => {
+      while (daemon().callsOf('Status').length === 0) await new Promise(setImmediate);
+      setTimeout(() => {
+        call.stream.close(2);
+      }, 50);
+    };
+    const report = (daemon: () => FakeBuildkitd) => async (call: FakeCall) => {
+      call.reply(vertex({ error: 'exit code: 1' }));
+      call.reply(vertex({ digest: 'sha256:other', error: 'RUN c: context canceled' }));
+      await daemon().callsOf('Solve')[0]?.closed;
+      call.end();
+    };
+
+    it('reads it in the history', async () => {
+      await using daemon = await daemonOf({
+        Status: report(() => daemon),
+        Solve: (call) => breakOff(() => daemon, call),
+        ListenBuildHistory: (call) => {
+          call.reply({
+            type: 1,
+            record: { Ref: 'the-ref', error: { code: 2, message: 'all of it' } },
+          });
+          call.end();
+        },
+      });
+      expect((await build(daemon)).error).toMatchObject({
+        code: 'SOLVE_FAILED',
+        message: 'all of it',
+        failure: { vertexDigest: 'sha256:v' },
+      });
+      expect(await daemon.callsOf('ListenBuildHistory')[0]?.request).toEqual({
+        Ref: 'the-ref',
+        EarlyExit: true,
+      });
     });
-    expect((await build(daemon)).error).toMatchObject({
-      code: 'SOLVE_FAILED',
-      message: 'exit code: 1',
-      failure: { vertexDigest: 'sha256:v' },
+
+    it('takes the failed step of the status when there is no history', async () => {
+      await using daemon = await daemonOf({
+        Status: report(() => daemon),
+        Solve: (call) => breakOff(() => daemon, call),
+      });
+      expect((await build(daemon)).error).toMatchObject({
+        code: 'SOLVE_FAILED',
+        message: 'exit code: 1',
+        failure: { vertexDigest: 'sha256:v' },
+      });
+    });
+
+    it('says so when nothing else is known', async () => {
+      await using daemon = await daemonOf({ Solve: (call) => breakOff(() => daemon, call) });
+      expect((await build(daemon)).error).toMatchObject({ code: 'BUILDKIT_CALL_RESET' });
     });
   });
 

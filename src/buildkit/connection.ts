@@ -5,6 +5,7 @@ import { Client, credentials, Metadata, type CallOptions } from '@grpc/grpc-js';
 import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import {
+  BuildHistoryRequest,
   ControlDefinition,
   type InfoResponse,
   type ListWorkersResponse,
@@ -21,6 +22,7 @@ const info = rpcMethod(ControlDefinition, methods.info);
 const listWorkers = rpcMethod(ControlDefinition, methods.listWorkers);
 const solve = rpcMethod(ControlDefinition, methods.solve);
 const status = rpcMethod(ControlDefinition, methods.status);
+const listenBuildHistory = rpcMethod(ControlDefinition, methods.listenBuildHistory);
 const session = rpcMethod(ControlDefinition, methods.session);
 
 const unaryMethods: ReadonlySet<string> = new Set([info.path, listWorkers.path, solve.path]);
@@ -126,31 +128,19 @@ export class BuildkitConnection implements AsyncDisposable {
   }
 
   /** Progress of the build `ref`, from its start to its end; the daemon waits 6 s for it. */
-  async *status(ref: string, signal: AbortSignal): AsyncGenerator<StatusResponse, void, void> {
-    if (signal.aborted) throw canceledError({ rpc: 'Status', signal });
-    const decoder = new Decoder(status);
-    const stream = this.#client.makeServerStreamRequest(
-      status.path,
-      status.requestSerialize,
-      decoder.decode,
-      { Ref: ref },
-    );
-    const cancel = (): void => {
-      stream.cancel();
-    };
-    // The stub may report the end of a call that nobody reads any more.
-    stream.on('error', () => undefined);
-    signal.addEventListener('abort', cancel);
-    try {
-      // Not `on('data')`: the stub emits its error ahead of the messages that it still holds.
-      for await (const message of stream) yield message as StatusResponse;
-    } catch (error) {
-      throw decoder.failure ?? fromCallError(error, { rpc: 'Status', signal });
-    } finally {
-      // Leaving the loop does not end the call, and an open call keeps its window.
-      cancel();
-      signal.removeEventListener('abort', cancel);
+  status(ref: string, signal: AbortSignal): AsyncGenerator<StatusResponse, void, void> {
+    return this.#serverStream(status, { Ref: ref }, signal);
+  }
+
+  /** Why the build `ref` failed, from the daemon's history; undefined when that does not say. */
+  async recordedFailure(ref: string, signal: AbortSignal): Promise<string | undefined> {
+    const request = BuildHistoryRequest.fromPartial({ Ref: ref, EarlyExit: true });
+    const inTime = AbortSignal.any([signal, AbortSignal.timeout(this.#callTimeoutMs)]);
+    let message: string | undefined;
+    for await (const { record } of this.#serverStream(listenBuildHistory, request, inTime)) {
+      message = record?.error?.message ?? message;
     }
+    return message;
   }
 
   /**
@@ -234,6 +224,38 @@ export class BuildkitConnection implements AsyncDisposable {
       };
       signal.addEventListener('abort', cancel);
     });
+  }
+
+  async *#serverStream<Request, Response>(
+    method: RpcMethod<Request, Response>,
+    request: Request,
+    signal: AbortSignal,
+  ): AsyncGenerator<Response, void, void> {
+    const decoder = new Decoder(method);
+    const { rpc } = decoder;
+    if (signal.aborted) throw canceledError({ rpc, signal });
+    const stream = this.#client.makeServerStreamRequest(
+      method.path,
+      method.requestSerialize,
+      decoder.decode,
+      request,
+    );
+    const cancel = (): void => {
+      stream.cancel();
+    };
+    // The stub may report the end of a call that nobody reads any more.
+    stream.on('error', () => undefined);
+    signal.addEventListener('abort', cancel);
+    try {
+      // Not `on('data')`: the stub emits its error ahead of the messages that it still holds.
+      for await (const message of stream) yield message as Response;
+    } catch (error) {
+      throw decoder.failure ?? fromCallError(error, { rpc, signal });
+    } finally {
+      // Leaving the loop does not end the call, and an open call keeps its window.
+      cancel();
+      signal.removeEventListener('abort', cancel);
+    }
   }
 }
 

@@ -18,6 +18,12 @@ const connectionWindowBytes = 16 * 1024 * 1024;
 /** Of Node's own book-keeping per connection; the default of 10 is below one full window. */
 const maxSessionMemoryMb = 64;
 
+/**
+ * nghttp2 ends the whole connection over a header above 64 KiB, as the details of a failure in a
+ * large Dockerfile are. A daemon that knows the limit gives up that one answer instead.
+ */
+const maxHeaderListBytes = 65_535;
+
 /** How long open streams may keep a closing connection. */
 const closeGraceMs = 1000;
 
@@ -70,7 +76,11 @@ export class Http2Channel implements ChannelInterface, CallTransport, AsyncDispo
     const session = connect(this.target, {
       createConnection: () => this.#duplex,
       maxSessionMemory: maxSessionMemoryMb,
-      settings: { enablePush: false, initialWindowSize: streamWindowBytes },
+      settings: {
+        enablePush: false,
+        initialWindowSize: streamWindowBytes,
+        maxHeaderListSize: maxHeaderListBytes,
+      },
     });
     session.on('connect', () => {
       if (!session.destroyed) session.setLocalWindowSize(connectionWindowBytes);

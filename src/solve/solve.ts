@@ -10,7 +10,10 @@ import { buildFailure, hintFor } from './failure.ts';
 
 /** What one build needs. */
 export interface SolveOptions {
-  readonly connection: Pick<BuildkitConnection, 'lost' | 'openSessionStream' | 'solve' | 'status'>;
+  readonly connection: Pick<
+    BuildkitConnection,
+    'lost' | 'openSessionStream' | 'recordedFailure' | 'solve' | 'status'
+  >;
   /** Served for as long as the build runs. */
   readonly session: Pick<Session, 'failures' | 'run'>;
   readonly request: SolveRequest;
@@ -74,7 +77,7 @@ class SolveRun {
     const [outcome] = await Promise.allSettled([this.#solveInTime()]);
     await this.#settle(session, status);
     if (outcome.status === 'fulfilled') return outcome.value;
-    throw this.#explain(outcome.reason);
+    throw await this.#explain(outcome.reason);
   }
 
   async #solveInTime(): Promise<SolveResponse> {
@@ -177,7 +180,7 @@ class SolveRun {
   }
 
   /** Picks the error that says most about why Solve failed. */
-  #explain(error: unknown): unknown {
+  async #explain(error: unknown): Promise<unknown> {
     const { connection } = this.#options;
     if (this.#cause instanceof SolveError) return this.#cause;
     if (error instanceof BuildkitError && error.code === 'BUILDKIT_CALL_FAILED') {
@@ -186,7 +189,7 @@ class SolveRun {
     if (connection.lost !== undefined) return connection.lost;
     if (this.#cause !== undefined) return this.#cause;
     if (error instanceof BuildkitError && error.code === 'BUILDKIT_CALL_RESET') {
-      return this.#failureFromStatus(error) ?? error;
+      return (await this.#failureOnRecord(error)) ?? error;
     }
     return error;
   }
@@ -201,12 +204,19 @@ class SolveRun {
     return new SolveError('SOLVE_FAILED', failure.message, { cause: own, failure });
   }
 
-  /** An answer too large for its header, as by a huge Dockerfile, is reset by the daemon. */
-  #failureFromStatus(cause: BuildkitError): SolveError | undefined {
-    if (this.#failedVertex === undefined) return undefined;
-    const { digest, error } = this.#failedVertex;
-    const failure = { ...buildFailure(error, undefined), vertexDigest: digest };
-    return new SolveError('SOLVE_FAILED', failure.message, { failure, cause });
+  /** The daemon breaks off an answer that is too large for a header, as for a huge Dockerfile. */
+  async #failureOnRecord(cause: BuildkitError): Promise<SolveError | undefined> {
+    const { connection, request, signal } = this.#options;
+    const recorded = await connection.recordedFailure(request.Ref, signal).catch(() => undefined);
+    const message = recorded ?? this.#failedVertex?.error;
+    if (message === undefined) return undefined;
+    const vertexDigest = this.#failedVertex?.digest;
+    const failure = { ...buildFailure(message, undefined), vertexDigest };
+    return new SolveError('SOLVE_FAILED', failure.message, {
+      failure,
+      hint: hintFor(failure.message),
+      cause,
+    });
   }
 }
 
