@@ -363,11 +363,12 @@ describe('the same build by buildx and by us', () => {
       expect(theirs).toMatchObject({ exitCode: 0 });
 
       // One job for all cases, so that its first step's builder serves them all.
-      const job = new Job({
-        workspace: folder.path,
-        env: { KUBECONFIG: cluster.kubeconfig, SOURCE_DATE_EPOCH: '0', ...jobId },
-      });
-      jobs.push(job);
+      const job = stack.use(
+        new Job({
+          workspace: folder.path,
+          env: { KUBECONFIG: cluster.kubeconfig, SOURCE_DATE_EPOCH: '0', ...jobId },
+        }),
+      );
       const step = job.step({
         'driver-opts': `namespace=${namespace.name}${cluster.image === undefined ? '' : `,image=${cluster.image}`}`,
         ...(cluster.buildkitdConfig === undefined
