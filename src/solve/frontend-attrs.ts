@@ -16,24 +16,13 @@ export interface ProxySettings {
   readonly ftpProxy?: string | undefined;
 }
 
-/** What the environment of the client adds to the build arguments. */
-export interface EnvironmentDefaults {
-  /** `SOURCE_DATE_EPOCH`; empty counts as unset. */
-  readonly sourceDateEpoch?: string | undefined;
-  readonly proxies?: ProxySettings | undefined;
-}
-
 type BuildArgs = Readonly<Record<string, string>>;
 
 /**
- * Build arguments with those that the environment gives, as buildx adds them.
- *
- * What the user named stays: a proxy in any letter case, since both cases are set.
+ * Build arguments with the proxies that the docker config names, as buildx adds them: in both
+ * letter cases, unless the user named that proxy in any.
  */
-export function withEnvironmentDefaults(
-  buildArgs: BuildArgs,
-  { sourceDateEpoch = '', proxies = {} }: EnvironmentDefaults,
-): BuildArgs {
+export function withProxyArgs(buildArgs: BuildArgs, proxies: ProxySettings): BuildArgs {
   const named = new Set(Object.keys(buildArgs).map((name) => name.toLowerCase()));
   const proxyArgs = [
     ['HTTP_PROXY', proxies.httpProxy],
@@ -41,20 +30,13 @@ export function withEnvironmentDefaults(
     ['NO_PROXY', proxies.noProxy],
     ['FTP_PROXY', proxies.ftpProxy],
   ] as const;
-  return {
-    ...(sourceDateEpoch === '' ? {} : { SOURCE_DATE_EPOCH: sourceDateEpoch }),
-    ...Object.fromEntries(
-      proxyArgs.flatMap(([name, value = '']) =>
-        value === '' || named.has(name.toLowerCase())
-          ? []
-          : [
-              [name, value],
-              [name.toLowerCase(), value],
-            ],
-      ),
-    ),
-    ...buildArgs,
-  };
+  const added = proxyArgs
+    .filter(([name, value = '']) => value !== '' && !named.has(name.toLowerCase()))
+    .flatMap(([name, value = '']) => [
+      [name, value],
+      [name.toLowerCase(), value],
+    ]);
+  return { ...(Object.fromEntries(added) as BuildArgs), ...buildArgs };
 }
 
 /**

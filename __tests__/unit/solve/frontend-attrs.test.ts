@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BuildOptions } from '../../../src/options/options.ts';
-import { frontendOf, withEnvironmentDefaults } from '../../../src/solve/frontend-attrs.ts';
+import { frontendOf, withProxyArgs } from '../../../src/solve/frontend-attrs.ts';
 
 const plain: BuildOptions = {
   contextPath: '/work/app',
@@ -104,13 +104,12 @@ describe('frontendOf', () => {
   });
 });
 
-describe('withEnvironmentDefaults', () => {
+describe('withProxyArgs', () => {
   const proxies = { httpProxy: 'http://p', noProxy: 'localhost', ftpProxy: '' };
 
-  it('adds both cases of each proxy and the epoch', () => {
-    expect(withEnvironmentDefaults({ A: 'b' }, { sourceDateEpoch: '0', proxies })).toEqual({
+  it('adds both cases of each proxy', () => {
+    expect(withProxyArgs({ A: 'b' }, proxies)).toEqual({
       A: 'b',
-      SOURCE_DATE_EPOCH: '0',
       HTTP_PROXY: 'http://p',
       http_proxy: 'http://p',
       NO_PROXY: 'localhost',
@@ -118,12 +117,12 @@ describe('withEnvironmentDefaults', () => {
     });
   });
 
-  it('leaves alone what the user named, a proxy in any case', () => {
-    const given = { Http_Proxy: 'mine', SOURCE_DATE_EPOCH: '7', no_proxy: '' };
-    expect(withEnvironmentDefaults(given, { sourceDateEpoch: '0', proxies })).toEqual(given);
+  it('leaves alone what the user named, in any case', () => {
+    const given = { Http_Proxy: 'mine', no_proxy: '' };
+    expect(withProxyArgs(given, proxies)).toEqual(given);
   });
 
-  it('adds nothing without an environment', () => {
-    expect(withEnvironmentDefaults({ A: 'b' }, { sourceDateEpoch: '' })).toEqual({ A: 'b' });
+  it('adds nothing without proxies', () => {
+    expect(withProxyArgs({ A: 'b' }, {})).toEqual({ A: 'b' });
   });
 });
