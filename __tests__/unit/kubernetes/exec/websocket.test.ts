@@ -64,9 +64,16 @@ const expected: WebSocketFrame[] = [
   { kind: 'close', code: 1000, reason: 'ok' },
 ];
 
+/** With text for data, which is compared much faster. */
+const legible = (frames: readonly WebSocketFrame[]): object[] =>
+  frames.map((frame) =>
+    'data' in frame ? { ...frame, data: frame.data.toString('latin1') } : frame,
+  );
+
 describe('WebSocketFrameReader', () => {
   it('reads one byte at a time', () => {
-    expect(readFrames([...everything].map((byte) => Buffer.of(byte)))).toEqual(expected);
+    const chunks = [...everything].map((byte) => Buffer.of(byte));
+    expect(legible(readFrames(chunks))).toEqual(legible(expected));
   });
 
   it('reads the same however the bytes are cut', () => {
@@ -78,7 +85,7 @@ describe('WebSocketFrameReader', () => {
         const chunks = [0, ...sorted].map((start, index) =>
           everything.subarray(start, sorted[index]),
         );
-        expect(readFrames(chunks)).toEqual(expected);
+        expect(legible(readFrames(chunks))).toEqual(legible(expected));
       }),
       { numRuns: 50 },
     );
