@@ -32,9 +32,9 @@ export class LocalFolder {
         return new LocalFolder(name, fromBytes(await realpath(root, { encoding: 'buffer' })));
       }
     } catch (error) {
-      throw unreadable(`cannot read the folder ${root} for "${name}": ${reasonOf(error)}`, error);
+      throw noFolder(`cannot read the folder ${root} for "${name}": ${reasonOf(error)}`, error);
     }
-    throw unreadable(`cannot send ${root} for "${name}": it is not a folder`);
+    throw noFolder(`cannot send ${root} for "${name}": it is not a folder`);
   }
 
   /** What is at `path` itself, links not followed; rejects with the system's error. */
@@ -68,9 +68,13 @@ export class LocalFolder {
   cannotRead(path: ByteString, cause: unknown): SessionError {
     if (isMissing(cause)) return this.changed(path, 'it is gone');
     if (hasCode(cause, linkCodes)) return this.changed(path, 'it is a link by now');
-    return unreadable(
+    return new SessionError(
+      'SESSION_CONTEXT_UNREADABLE',
       `cannot read ${quoted(path)} in ${this.#description()}: ${reasonOf(cause)}`,
-      cause,
+      {
+        hint: 'Make it readable for the user that runs the job, or list it in .dockerignore.',
+        cause,
+      },
     );
   }
 
@@ -108,9 +112,9 @@ function hasCode(error: unknown, codes: ReadonlySet<unknown>): boolean {
   return typeof error === 'object' && error !== null && 'code' in error && codes.has(error.code);
 }
 
-function unreadable(message: string, cause?: unknown): SessionError {
+function noFolder(message: string, cause?: unknown): SessionError {
   return new SessionError('SESSION_CONTEXT_UNREADABLE', message, {
-    hint: 'Make it readable for the user that runs the job, or list it in .dockerignore.',
+    hint: 'Check the path, and that the step that puts the folder there, such as checkout, ran before.',
     cause,
   });
 }

@@ -25,8 +25,11 @@ export interface TransferCounts {
 
 const noData = Buffer.alloc(0);
 
-/** Files read at once: small ones take longer to open than to send. */
-const filesAtOnce = 8;
+/**
+ * Files read at once: small ones wait longer for the file system than for the daemon, most of all on
+ * a network volume.
+ */
+const filesAtOnce = 32;
 
 /**
  * Sends a folder to the daemon: lists it, and sends the content of the files that are asked for,
