@@ -17,12 +17,14 @@ import { dockerfileLocation } from './dockerfile-location.ts';
 import { parseActionOptions } from './options/action-options.ts';
 import type { ActionOptions } from './options/options.ts';
 import type { PostState } from './post-state.ts';
+import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
 
 /** Runs the step; never rejects: a failure is printed and becomes the exit code. */
 export async function main(): Promise<void> {
   const logger = createLogger();
   using cancellation = listenForCancellation();
+  using _alive = stayAlive();
   const github = readGitHubContext();
   let options: ActionOptions | undefined;
   try {

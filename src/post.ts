@@ -4,6 +4,7 @@ import { readInputs } from './action/inputs.ts';
 import { type ActionLogger, createLogger } from './action/logger.ts';
 import { State } from './action/state.ts';
 import type { PostState } from './post-state.ts';
+import { stayAlive } from './stay-alive.ts';
 
 /** All of post together, so that a cluster that does not answer cannot hold up the job. */
 const postTimeoutMs = 60_000;
@@ -11,6 +12,7 @@ const postTimeoutMs = 60_000;
 /** Runs the step; a failure is a warning, since it must not hide how the job went. */
 export async function post(): Promise<void> {
   const logger = createLogger();
+  using _alive = stayAlive();
   try {
     await removeWhatMainMade(logger);
   } catch (error) {

@@ -2,7 +2,13 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { connect as connectTls, getCACertificates, type TLSSocket } from 'node:tls';
+import {
+  checkServerIdentity,
+  connect as connectTls,
+  type ConnectionOptions,
+  getCACertificates,
+  type TLSSocket,
+} from 'node:tls';
 
 import type { ApiTarget } from '../api-target.ts';
 import { unreachable } from './connect-failure.ts';
@@ -41,13 +47,22 @@ type TlsOptions = ApiTarget['tls'] & {
 };
 
 async function openTls(options: TlsOptions, wait: ConnectOptions): Promise<TLSSocket> {
-  const servername = options.servername ?? (isIP(options.host) === 0 ? options.host : undefined);
+  const { servername, ...rest } = options;
   const socket = connectTls({
-    ...options,
-    ...(servername === undefined ? {} : { servername }),
+    ...rest,
+    ...serverIdentity(servername ?? options.host),
     ALPNProtocols: ['http/1.1'],
   });
   return established(socket, 'secureConnect', wait);
+}
+
+/** The name to ask for and to check; an IP address is no server name of TLS (RFC 6066). */
+function serverIdentity(
+  name: string,
+): Pick<ConnectionOptions, 'servername' | 'checkServerIdentity'> {
+  return isIP(name) === 0
+    ? { servername: name }
+    : { checkServerIdentity: (_host, certificate) => checkServerIdentity(name, certificate) };
 }
 
 function openTcp(server: URL, wait: ConnectOptions): Promise<Socket> {

@@ -36,7 +36,7 @@ export interface OpenExecOptions {
   readonly protocols?: readonly ExecProtocol[];
   /** Default 20 000; a peer is dead after two of them without a byte. */
   readonly pingIntervalMs?: number;
-  /** For each of connecting, the upgrade and its streams; default 20 000. */
+  /** For each of connecting, the upgrade and its streams; default 5000. */
   readonly handshakeTimeoutMs?: number;
 }
 
@@ -140,12 +140,7 @@ async function tryTransport(
   options: OpenExecOptions,
   subject: ExecSubject,
 ): Promise<ExecStream | Refusal> {
-  const {
-    target,
-    signal,
-    handshakeTimeoutMs: timeoutMs = 20_000,
-    pingIntervalMs = 20_000,
-  } = options;
+  const { target, signal, handshakeTimeoutMs: timeoutMs = 5000, pingIntervalMs = 20_000 } = options;
   const { transport, method, headers } = attempt;
   signal.throwIfAborted();
   const request = { method, headers, path: execPath(subject) };
