@@ -61,7 +61,7 @@ export class LocalFolder {
    */
   async openFile(path: ByteString): Promise<FileHandle> {
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-    return open(this.#locate(path), O_RDONLY | O_NONBLOCK);
+    return open(this.#locate(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   }
 
   /** The error for an entry that cannot be read; `cause` is the system's error. */
