@@ -47,7 +47,7 @@ afterAll(async () => {
 async function targetOf(kubeconfig: string): Promise<ApiTarget> {
   const from = { kubeconfig, kubeContext: undefined, env: {}, homeFolder: homedir() };
   using client = createKubeClient(await loadKubeConfig(from), {});
-  return client.resolveTarget(new AbortController().signal);
+  return await client.resolveTarget(new AbortController().signal);
 }
 
 async function startPod(name: string, containers: V1Container[]): Promise<void> {
@@ -67,7 +67,9 @@ async function startPod(name: string, containers: V1Container[]): Promise<void> 
   for (;;) {
     const { status } = await core.readNamespacedPod({ name, namespace });
     const states = status?.containerStatuses ?? [];
-    const settled = states.filter(({ state }) => (state?.running ?? state?.terminated) != null);
+    const settled = states.filter(
+      ({ state }) => (state?.running ?? state?.terminated) !== undefined,
+    );
     if (settled.length === containers.length) return;
     await sleep(200);
   }
@@ -157,7 +159,9 @@ describe.each(protocols)('an exec over %s', (protocol) => {
       else answered.resolve(payload);
     });
     expect(String(await answered.promise)).toBe('01234567');
-    client.close();
+    // Version 4 cannot tell the daemon, for whose end a polite client would wait.
+    if (protocol === 'websocket-v4') client.destroy();
+    else client.close();
     await once(stream, 'close');
   });
 
@@ -170,10 +174,10 @@ describe.each(protocols)('an exec over %s', (protocol) => {
     const chunk = Buffer.alloc(64 * 1024);
     const feed = setInterval(() => stream.writable && stream.write(chunk), 5);
     await playground.core.deleteNamespacedPod({ name: pod, namespace: playground.namespace });
-    const [error] = (await failed) as [{ code: string }];
+    const [error] = (await failed) as [Error & { code: string }];
     clearInterval(feed);
     expect(['EXEC_FAILED', 'EXEC_CLOSED']).toContain(error.code);
-    expect(String(error)).toMatch(/exit code 137, killed by signal 9|connection was lost/);
+    expect(error.message).toMatch(/exit code 137, killed by signal 9|connection was lost/);
   }, 60_000);
 });
 

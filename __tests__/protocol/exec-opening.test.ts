@@ -454,6 +454,18 @@ describe('TLS', () => {
     expect(error.hint).toContain('tls-server-name');
   });
 
+  it('checks an address that the kubeconfig gives in place of a name', async () => {
+    const fake = await startServer({ tls });
+    const url = new URL(`https://localhost:${fake.url.port}`);
+    const trusted = { ca: authority.cert, ...client };
+    await open({ url }, { through: { tls: { ...trusted, servername: '127.0.0.1' } } });
+    const wrong = { tls: { ...trusted, servername: '127.0.0.2' } };
+    expect((await failureOf(open({ url }, { through: wrong }))).hint).toContain('tls-server-name');
+    expect((await failureOf(open({ url }, { through: { tls: trusted } }))).hint).toContain(
+      'tls-server-name',
+    );
+  });
+
   it('refuses an unknown authority, unless told otherwise', async () => {
     const fake = await startServer({ tls });
     const error = await failureOf(open(fake));
