@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { V1Container } from '@kubernetes/client-node';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -17,6 +17,8 @@ import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import { Playground } from '../helpers/action-on-cluster.ts';
 
+jest.setTimeout(60_000);
+
 const cluster = findCluster();
 const image = cluster.image ?? 'moby/buildkit:buildx-stable-1';
 const protocols = ['spdy', 'websocket-v5', 'websocket-v4'] as const;
@@ -34,7 +36,7 @@ beforeAll(async () => {
   playground = await Playground.create({ cluster });
   target = await targetOf(cluster.kubeconfig);
   await startPod('builder', [idle, daemon, ended]);
-}, 90_000);
+});
 
 afterEach(() => {
   for (const stream of streams.splice(0)) stream.on('error', () => undefined).destroy();
@@ -42,7 +44,7 @@ afterEach(() => {
 
 afterAll(async () => {
   await playground[Symbol.asyncDispose]();
-}, 60_000);
+});
 
 async function targetOf(kubeconfig: string): Promise<ApiTarget> {
   const from = { kubeconfig, kubeContext: undefined, env: {}, homeFolder: homedir() };
@@ -122,7 +124,7 @@ describe.each(protocols)('an exec over %s', (protocol) => {
     if (protocol !== 'websocket-v4') {
       expect(await stream.exit).toEqual({ kind: 'exited', exitCode: 0 });
     }
-  }, 60_000);
+  });
 
   it('gives the exit code, after all output, with stderr', async () => {
     const script = 'head -c 3000000 /dev/zero; echo broken >&2; exit 42';
@@ -178,7 +180,7 @@ describe.each(protocols)('an exec over %s', (protocol) => {
     clearInterval(feed);
     expect(['EXEC_FAILED', 'EXEC_CLOSED']).toContain(error.code);
     expect(error.message).toMatch(/exit code 137, killed by signal 9|connection was lost/);
-  }, 60_000);
+  });
 });
 
 describe('what the API server refuses', () => {
