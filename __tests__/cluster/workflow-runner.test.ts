@@ -24,8 +24,8 @@ describe('a real workflow runner', () => {
           cwd: root,
           encoding: 'utf8',
           env: {
-            HOME: process.env.HOME,
-            XDG_CACHE_HOME: process.env.XDG_CACHE_HOME,
+            ...process.env,
+            NODE_OPTIONS: '',
             // The runner takes `node` from PATH; the action asks for the one it is tested with.
             PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH ?? ''}`,
           },
