@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
   createWriteStream,
@@ -20,11 +21,20 @@ export interface BenchContext extends AsyncDisposable {
   renew(): void;
 }
 
-/** Three lines of Dockerfile and a file. */
+/** Three lines of Dockerfile and a file, in a Git checkout as on a runner. */
 export function smallContext(): BenchContext {
   const path = newFolder();
   writeFileSync(join(path, 'Dockerfile'), 'FROM busybox\nCOPY in /in\nRUN cat /in\n');
   writeFileSync(join(path, 'in'), 'hello\n');
+  for (const args of [
+    ['init', '--quiet'],
+    ['add', '.'],
+    ['commit', '--quiet', '-m', 'all'],
+  ]) {
+    const author = ['-c', 'user.name=bench', '-c', 'user.email=bench@localhost'];
+    execFileSync('git', [...author, ...args], { cwd: path });
+  }
+  writeFileSync(join(path, '.dockerignore'), '.git\n');
   return { path, renew: () => undefined, [Symbol.asyncDispose]: () => removeFolder(path) };
 }
 

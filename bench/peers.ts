@@ -27,10 +27,19 @@ export class Buildx implements AsyncDisposable {
     );
   }
 
-  /** Builds without attestations; `args` come before the context. */
+  /**
+   * Builds without attestations, as docker/build-push-action calls it: with the files that it reads
+   * its outputs from. `args` come before the context.
+   */
   async build(name: string, context: string, args: readonly string[]): Promise<void> {
     const flags = ['--builder', name, '--progress', 'plain', '--provenance=false', '--sbom=false'];
-    await this.#run(['build', ...flags, ...args, context]);
+    const files = [
+      '--metadata-file',
+      join(this.#home, 'metadata'),
+      '--iidfile',
+      join(this.#home, 'iid'),
+    ];
+    await this.#run(['build', ...flags, ...files, ...args, context]);
   }
 
   async remove(name: string): Promise<void> {

@@ -1,2 +1,5 @@
-import { main } from './bundle/index.js';
+import { enableCompileCache } from 'node:module';
+const { RUNNER_TEMP } = process.env;
+if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);
+const { main } = await import('./bundle/index.js');
 await main();

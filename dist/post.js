@@ -1,2 +1,5 @@
-import { post } from './bundle/index.js';
+import { enableCompileCache } from 'node:module';
+const { RUNNER_TEMP } = process.env;
+if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);
+const { post } = await import('./bundle/index.js');
 await post();

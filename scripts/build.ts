@@ -38,10 +38,7 @@ async function bundle(): Promise<Map<string, Buffer>> {
   });
   const files = new Map<string, Buffer>();
   for (const step of ['main', 'post']) {
-    files.set(
-      `${step}.js`,
-      Buffer.from(`import { ${step} } from './bundle/index.js';\nawait ${step}();\n`),
-    );
+    files.set(`${step}.js`, Buffer.from(entry(step)));
   }
   files.set('bundle/index.js', await minify(code));
   for (const [name, { source }] of Object.entries(assets)) {
@@ -49,6 +46,18 @@ async function bundle(): Promise<Map<string, Buffer>> {
     files.set(`bundle/${name}`, name.endsWith('.js') ? await minify(content.toString()) : content);
   }
   return files;
+}
+
+/** Keeps compiled code for the later steps of the job, in a folder that no other job sees. */
+function entry(step: string): string {
+  return [
+    `import { enableCompileCache } from 'node:module';`,
+    `const { RUNNER_TEMP } = process.env;`,
+    'if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);',
+    `const { ${step} } = await import('./bundle/index.js');`,
+    `await ${step}();`,
+    '',
+  ].join('\n');
 }
 
 /** Names of classes and functions survive: stack traces and `error.name` stay readable. */

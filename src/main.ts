@@ -48,11 +48,14 @@ async function run({ options, github, logger, signal }: Run): Promise<void> {
   const timings = new Timings();
   timings.end('inputs');
   const { withBuilder } = await import('./with-builder.ts');
-  const { build } = await import('./build.ts');
   timings.end('load');
-  const builder = { options: options.builder, jobId: shareJobId(), state: new State<PostState>() };
-  const result = await withBuilder({ ...builder, github, logger, signal, timings }, (connected) =>
-    build({ options, connected, github, logger, signal }),
+  const builder = { options: options.builder, job: shareJobId(), state: new State<PostState>() };
+  const result = await withBuilder(
+    { ...builder, github, logger, signal, timings },
+    async (connected) => {
+      const { build } = await import('./build.ts');
+      return build({ options, connected, github, logger, signal });
+    },
   );
   timings.end('build');
   setOutputs({
@@ -62,7 +65,7 @@ async function run({ options, github, logger, signal }: Run): Promise<void> {
     image: result.images.join('\n'),
     timings: timings.toJson(),
   });
-  logger.info(result.images.map((image) => `Pushed ${image}`).join('\n'));
+  for (const image of result.images) logger.info(`Pushed ${image}`);
 }
 
 function announce(options: ActionOptions, logger: ActionLogger): void {

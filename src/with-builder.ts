@@ -4,20 +4,22 @@ import { homedir } from 'node:os';
 import type { GitHubContext } from './action/github-context.ts';
 import { setOutputs } from './action/outputs.ts';
 import type { State } from './action/state.ts';
-import { BuildkitConnection } from './buildkit/connection.ts';
+import { type JobId, sharePod } from './action/job-id.ts';
+import type { BuildkitConnection } from './buildkit/connection.ts';
 import { type Builder, bootstrap } from './kubernetes/driver.ts';
 import type { KubeClient } from './kubernetes/kube-client.ts';
 import { loadKubeConfig } from './kubernetes/kube-config.ts';
 import { createKubeClient } from './kubernetes/kube-http-client.ts';
 import type { BuilderOptions } from './options/options.ts';
 import type { PostState } from './post-state.ts';
+import type { Dialer } from './shared/dialer.ts';
 import { inGroup, type Logger } from './shared/logger.ts';
 import type { Timings } from './timings.ts';
 import { version } from './version.ts';
 
 export interface BuilderRequest {
   readonly options: BuilderOptions;
-  readonly jobId: string;
+  readonly job: JobId;
   readonly github: GitHubContext;
   readonly state: State<PostState>;
   readonly logger: Logger;
@@ -65,12 +67,12 @@ export async function openCluster(
 }
 
 function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
-  const { options, jobId, github, state, logger, signal } = request;
+  const { options, job, github, state, logger, signal } = request;
   const { repository, sha, runId, runUrl, runAttempt } = github;
   return bootstrap({
     client,
     builder: options,
-    job: { jobId, repository, sha, runId, runUrl, runAttempt, version },
+    job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
     affinityKey: repository,
     logger,
     signal,
@@ -85,10 +87,26 @@ async function connect(
   builder: Builder,
   { logger, signal }: BuilderRequest,
 ): Promise<BuildkitConnection> {
-  const connection = await builder.connect(
-    (dial, attempt) => BuildkitConnection.open(dial, attempt),
-    signal,
-  );
+  const connection = await builder.connect(openConnection, signal);
   logger.info(`BuildKit ${connection.version} answered in pod ${builder.podName ?? ''}`);
+  sharePod(builder.reachedPod ?? '');
   return connection;
+}
+
+/**
+ * Opens a stream, and loads what the build needs while the pod starts its end of it.
+ *
+ * Loading takes about as long as that, and nothing else is to be done meanwhile.
+ */
+async function openConnection(dial: Dialer, signal: AbortSignal): Promise<BuildkitConnection> {
+  const stream = await dial(signal);
+  try {
+    const { BuildkitConnection: Connection } = await import('./buildkit/connection.ts');
+    const connecting = Connection.open(() => Promise.resolve(stream), signal);
+    const [connection] = await Promise.all([connecting, import('./build.ts')]);
+    return connection;
+  } catch (error) {
+    stream.destroy();
+    throw error;
+  }
 }

@@ -105,6 +105,8 @@ async function start(changes: Changes = {}): Promise<Builder> {
     builder: options,
     job: {
       jobId: newJobId(),
+      isLaterStep: false,
+      lastPod: undefined,
       repository: 'acme/app',
       sha: 'abc',
       runId: '1',

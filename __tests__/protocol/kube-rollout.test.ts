@@ -59,7 +59,8 @@ async function stage(
     ...options,
   });
   open.push(api, rollout);
-  rollout.start();
+  rollout.followPods();
+  rollout.followTheRest();
   // All first lists are over, so that the next change is what the test sends.
   const seen = ['deployments', 'replicasets', 'pods', 'events'].filter(
     (resource) => !forbidden.includes(resource),

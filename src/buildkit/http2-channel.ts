@@ -48,6 +48,7 @@ export class Http2Channel implements ChannelInterface, CallTransport, AsyncDispo
   readonly #unaryMethods: ReadonlySet<string>;
   #reason: Error | undefined;
   #closing = false;
+  #openStreams = 0;
 
   /** Takes over `duplex`, which must be connected and unread. */
   constructor(duplex: Duplex, options: Http2ChannelOptions) {
@@ -101,7 +102,12 @@ export class Http2Channel implements ChannelInterface, CallTransport, AsyncDispo
     // A session that is gone would give back a stream that fails later.
     const reason = this.lost();
     if (reason !== undefined) throw reason;
-    return this.#session.request(headers);
+    const stream = this.#session.request(headers);
+    this.#openStreams += 1;
+    stream.once('close', () => {
+      this.#openStreams -= 1;
+    });
+    return stream;
   }
 
   lost(): Error | undefined {
@@ -144,14 +150,17 @@ export class Http2Channel implements ChannelInterface, CallTransport, AsyncDispo
     void this[Symbol.asyncDispose]();
   }
 
-  /** Gives open streams a second to end, says goodbye and ends the byte stream. */
+  /** Gives open streams a second to end, if there are any, and ends the byte stream. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
-    const timer = setTimeout(() => {
+    const cut = (): void => {
       this.#session.destroy();
       this.#duplex.destroy();
-    }, closeGraceMs);
-    if (!this.#session.closed) this.#session.close();
+    };
+    const timer = setTimeout(cut, closeGraceMs);
+    // A goodbye that nobody waits for would only cost a round trip.
+    if (this.#openStreams === 0) cut();
+    else if (!this.#session.closed) this.#session.close();
     await this.closed;
     clearTimeout(timer);
   }

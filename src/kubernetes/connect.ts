@@ -1,6 +1,7 @@
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
+import type { EarlyDial } from './early-dial.ts';
 import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
 import { openExecStream } from './exec/open-exec-stream.ts';
 import { isRunning } from './findings.ts';
@@ -21,6 +22,8 @@ export interface ConnectOptions<T> {
   readonly namespace: string;
   readonly logger: Logger;
   readonly open: (dial: Dialer, signal: AbortSignal) => Promise<T>;
+  /** Used in the first attempt, if it is to the same pod. */
+  readonly early: EarlyDial | undefined;
 }
 
 /**
@@ -60,22 +63,31 @@ export async function connectWhenStarted<T>(
   }
 }
 
-async function attempt<T>(
-  options: ConnectOptions<T>,
-  { pod, live }: { readonly pod: Pod; readonly live: AbortSignal },
-): Promise<T> {
-  const { client, namespace, logger, open } = options;
-  const name = pod.metadata.name;
-  const dial: Dialer = async (signal) =>
+/** Reaches the daemon in a pod by an exec of BuildKit's own relay. */
+export function dialerOf(
+  where: Pick<ConnectOptions<unknown>, 'client' | 'namespace' | 'logger'>,
+  pod: string,
+): Dialer {
+  const { client, namespace, logger } = where;
+  return async (signal) =>
     openExecStream({
       target: await client.resolveTarget(signal),
       namespace,
-      pod: name,
+      pod,
       container: containerName,
       command: ['buildctl', 'dial-stdio'],
       signal,
       logger,
     });
+}
+
+async function attempt<T>(
+  options: ConnectOptions<T>,
+  { pod, live }: { readonly pod: Pod; readonly live: AbortSignal },
+): Promise<T> {
+  const { open, early } = options;
+  const name = pod.metadata.name;
+  const dial = early?.take(name) ?? dialerOf(options, name);
   // Not AbortSignal.any: what was opened outlives the attempt and must not end with its timeout.
   const controller = new AbortController();
   const abort = (): void => {

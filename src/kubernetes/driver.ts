@@ -4,8 +4,9 @@ import type { BuilderOptions } from '../options/options.ts';
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
-import { connectWhenStarted } from './connect.ts';
+import { connectWhenStarted, dialerOf } from './connect.ts';
 import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
+import { EarlyDial } from './early-dial.ts';
 import { KubernetesError } from './errors.ts';
 import type { KubeClient } from './kube-client.ts';
 import { serviceAccountFolder } from './kube-config.ts';
@@ -14,8 +15,8 @@ import { connectedPod, type ConnectedPod, explainLoss, isUnexplained, lossOf } f
 import type { BuilderSpec } from './manifest.ts';
 import { builderName, platformSuffix, specHash } from './names.ts';
 import { Notices } from './notices.ts';
-import { checkAccess, type MayAccess } from './preflight.ts';
-import { findRunnerPod, provision } from './provision.ts';
+import { checkAccess } from './preflight.ts';
+import { findOwner, findRunnerPod, provision, type Provisioned } from './provision.ts';
 import { containerResources } from './resources.ts';
 import { Rollout } from './rollout.ts';
 import type { BuilderState } from './teardown.ts';
@@ -29,6 +30,10 @@ const explainWaitMs = 3_000;
 export interface JobIdentity {
   /** Random, shared by all steps of one job: `newJobId()`. */
   readonly jobId: string;
+  /** Whether an earlier step of the job may have made the builder. */
+  readonly isLaterStep: boolean;
+  /** `reachedPod` of the builder that an earlier step used last. */
+  readonly lastPod: string | undefined;
   /** `owner/name`. */
   readonly repository: string;
   readonly sha: string;
@@ -58,6 +63,8 @@ export interface Builder extends AsyncDisposable {
   readonly created: boolean;
   /** The pod that `connect` reached. */
   readonly podName: string | undefined;
+  /** The same with all that it belongs to, for `lastPod` of a later step. */
+  readonly reachedPod: string | undefined;
   /**
    * Runs `open` against the chosen pod as soon as that may succeed, again and again while the
    * causes are transient.
@@ -83,34 +90,84 @@ export interface Builder extends AsyncDisposable {
 
 /** Provisions or finds the builder of this job; returns once its objects exist. */
 export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
-  const { client, builder, logger, signal } = options;
+  const { client, builder, logger } = options;
   const files = await loadDaemonFiles(builder, process.cwd());
   const spec = specify(options, files);
   const { namespace, name, workload, identity } = spec;
   const state = { namespace, name, workload, creator: identity.creator };
   await options.onNamed(state);
   const notices = new Notices(logger);
-  const [may, runnerPod] = await Promise.all([
-    checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
-    findRunnerPod(client, { namespace, serviceAccountFolder, hostname: hostname() }, signal),
-  ]);
   const rollout = new Rollout({ ...rolloutOptions(options, spec), notices });
-  rollout.start();
+  const early = dialEarly(options, spec);
+  rollout.followPods();
   try {
     const { maxLifetimeMs } = builder;
-    const input = { client, spec, maxLifetimeMs, may, notices, runnerPod };
-    const { created, job } = await provision(input, signal);
+    const { created, job } =
+      (await adopt(options, { spec, rollout })) ??
+      (await make(options, { spec, files, rollout, notices }));
     logger.info(`${created ? 'Created' : 'Found'} builder ${name} in namespace ${namespace}`);
     const lifetime =
       job === undefined
         ? undefined
         : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
-    if (mayBeat(may)) lifetime?.start(created ? undefined : 0);
-    return new KubernetesBuilder({ client, state, created, rollout, lifetime, logger });
+    lifetime?.start(created || lifetime.isSettled ? undefined : 0);
+    return new KubernetesBuilder({ client, state, created, rollout, lifetime, logger, early });
   } catch (failure) {
+    early?.[Symbol.dispose]();
     await rollout[Symbol.asyncDispose]();
     throw failure;
   }
+}
+
+interface Making {
+  readonly spec: BuilderSpec;
+  readonly rollout: Rollout;
+}
+
+/** Opens a stream to the pod that the last step used, if that was one of this builder. */
+function dialEarly(
+  { client, job, logger }: BootstrapOptions,
+  { namespace, name }: BuilderSpec,
+): EarlyDial | undefined {
+  const prefix = reachedPodOf({ namespace, name }, '');
+  const { lastPod } = job;
+  if (lastPod?.startsWith(prefix) !== true) return undefined;
+  const pod = lastPod.slice(prefix.length);
+  return new EarlyDial(pod, dialerOf({ client, namespace, logger }, pod));
+}
+
+function reachedPodOf(
+  { namespace, name }: Pick<BuilderState, 'namespace' | 'name'>,
+  pod: string,
+): string {
+  return `${namespace}/${name}/${pod}`;
+}
+
+/** Takes the builder of an earlier step of this job, if it runs: without any further question. */
+async function adopt(
+  { client, job, signal }: BootstrapOptions,
+  { spec, rollout }: Making,
+): Promise<Provisioned | undefined> {
+  if (!job.isLaterStep) return undefined;
+  const owner = await findOwner(client, spec, signal);
+  if (owner === undefined) return undefined;
+  await rollout.podsListed(signal);
+  return rollout.startedPod() === undefined ? undefined : { created: false, job: owner };
+}
+
+/** Creates what is missing of the builder, once it is known that nothing stands against it. */
+async function make(
+  { client, builder, signal }: BootstrapOptions,
+  { spec, rollout, files, notices }: Making & { files: readonly DaemonFile[]; notices: Notices },
+): Promise<Provisioned> {
+  const { namespace } = spec;
+  const [may, runnerPod] = await Promise.all([
+    checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
+    findRunnerPod(client, { namespace, serviceAccountFolder, hostname: hostname() }, signal),
+  ]);
+  rollout.followTheRest();
+  const { maxLifetimeMs } = builder;
+  return provision({ client, spec, maxLifetimeMs, may, notices, runnerPod }, signal);
 }
 
 function specify(options: BootstrapOptions, files: readonly DaemonFile[]): BuilderSpec {
@@ -164,10 +221,6 @@ function kindsOf(files: readonly DaemonFile[]): { usesConfigMap: boolean; usesSe
   return { usesConfigMap: files.length > 0, usesSecret: files.some(({ secret }) => secret) };
 }
 
-function mayBeat(may: MayAccess): boolean {
-  return may('patch', 'jobs') !== false;
-}
-
 class KubernetesBuilder implements Builder {
   readonly state: BuilderState;
   readonly created: boolean;
@@ -175,6 +228,7 @@ class KubernetesBuilder implements Builder {
   readonly #rollout: Rollout;
   readonly #lifetime: Lifetime | undefined;
   readonly #logger: Logger;
+  readonly #early: EarlyDial | undefined;
   #connected: ConnectedPod | undefined;
 
   constructor(parts: {
@@ -184,6 +238,7 @@ class KubernetesBuilder implements Builder {
     readonly rollout: Rollout;
     readonly lifetime: Lifetime | undefined;
     readonly logger: Logger;
+    readonly early: EarlyDial | undefined;
   }) {
     this.state = parts.state;
     this.created = parts.created;
@@ -191,10 +246,15 @@ class KubernetesBuilder implements Builder {
     this.#rollout = parts.rollout;
     this.#lifetime = parts.lifetime;
     this.#logger = parts.logger;
+    this.#early = parts.early;
   }
 
   get podName(): string | undefined {
     return this.#connected?.name;
+  }
+
+  get reachedPod(): string | undefined {
+    return this.podName === undefined ? undefined : reachedPodOf(this.state, this.podName);
   }
 
   async connect<T>(
@@ -204,7 +264,14 @@ class KubernetesBuilder implements Builder {
     const { namespace } = this.state;
     this.#rollout.await();
     const { value, pod } = await connectWhenStarted(
-      { client: this.#client, rollout: this.#rollout, namespace, logger: this.#logger, open },
+      {
+        client: this.#client,
+        rollout: this.#rollout,
+        namespace,
+        logger: this.#logger,
+        open,
+        early: this.#early,
+      },
       signal,
     );
     this.#connected = connectedPod(namespace, pod);
@@ -244,6 +311,7 @@ class KubernetesBuilder implements Builder {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#early?.[Symbol.dispose]();
     await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
   }
 

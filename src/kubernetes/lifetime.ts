@@ -22,7 +22,7 @@ export class Lifetime {
   readonly #maxLifetimeMs: number;
   readonly #stop = new AbortController();
   readonly #job: { readonly namespace: string; readonly name: string };
-  #seen: { readonly ageMs: number; readonly startDelayMs: number; readonly at: number };
+  #seen: Sighting;
   #beating: Promise<void> | undefined;
 
   constructor(options: {
@@ -44,11 +44,15 @@ export class Lifetime {
     this.#beating ??= this.#beat(firstMs);
   }
 
+  /** Whether the Job has what remains of its longest life, as between two steps. */
+  get isSettled(): boolean {
+    return this.#seen.deadlineMs >= this.#lastDeadlineMs - 1000;
+  }
+
   /** Ends the beat; the Job then lives for what is left of its longest life. */
   async settle(signal: AbortSignal): Promise<void> {
     await this.stop();
-    const leftMs = this.#maxLifetimeMs - this.#seen.startDelayMs;
-    await this.#setDeadline(leftMs, signal);
+    if (!this.isSettled) await this.#setDeadline(this.#lastDeadlineMs, signal);
   }
 
   /** Ends the beat, and leaves the deadline as the last one set it. */
@@ -79,6 +83,10 @@ export class Lifetime {
     }
   }
 
+  get #lastDeadlineMs(): number {
+    return this.#maxLifetimeMs - this.#seen.startDelayMs;
+  }
+
   async #setDeadline(deadlineMs: number, signal: AbortSignal): Promise<void> {
     const activeDeadlineSeconds = Math.max(1, Math.floor(deadlineMs / 1000));
     const patch = { spec: { activeDeadlineSeconds } };
@@ -91,6 +99,8 @@ export class Lifetime {
 interface Sighting {
   readonly ageMs: number;
   readonly startDelayMs: number;
+  /** Counted from its start. */
+  readonly deadlineMs: number;
   /** Of `performance.now()`. */
   readonly at: number;
 }
@@ -101,6 +111,7 @@ function observe({ object, serverTimeMs }: Observed<Job>): Sighting {
   return {
     ageMs: Math.max(0, serverTimeMs - startedMs),
     startDelayMs: Math.max(0, startedMs - createdMs),
+    deadlineMs: (object.spec?.activeDeadlineSeconds ?? 0) * 1000,
     at: performance.now(),
   };
 }

@@ -68,6 +68,32 @@ export async function provision(
   return { created: (job ?? workload)?.created ?? false, job: job?.object };
 }
 
+/**
+ * The owner Job of a builder that an earlier step of this job made; undefined when there is none, or
+ * none that lives on.
+ */
+export async function findOwner(
+  client: KubeClient,
+  spec: BuilderSpec,
+  signal: AbortSignal,
+): Promise<Observed<Job> | undefined> {
+  const { namespace, name } = spec;
+  try {
+    const job = await client.get('jobs', { namespace, name }, signal);
+    const { labels, deletionTimestamp } = job.object.metadata;
+    const isOurs = belongsTo(name, labels) && deletionTimestamp === undefined;
+    return isOurs && isAlive(job.object) ? job : undefined;
+  } catch (thrown) {
+    if (isNotFound(thrown) || isForbidden(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** Whether a Job has not come to its end, after which it is deleted. */
+function isAlive(job: Job): boolean {
+  return !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
+}
+
 /** The pod that this process runs in, as owner; undefined elsewhere or where it cannot be read. */
 export async function findRunnerPod(
   client: KubeClient,
@@ -112,10 +138,8 @@ async function ensureJob(
   const lifeMs = beats ? Math.min(beatAheadMs, maxLifetimeMs) : maxLifetimeMs;
   const activeDeadlineSeconds = Math.max(1, Math.floor(lifeMs / 1000));
   const manifest = ownerJob(spec, { activeDeadlineSeconds, owner: runnerPod });
-  const isCurrent = (job: Job): boolean =>
-    !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
   try {
-    return await ensure({ client, spec, resource: 'jobs', manifest, isCurrent }, signal);
+    return await ensure({ client, spec, resource: 'jobs', manifest, isCurrent: isAlive }, signal);
   } catch (thrown) {
     if (!isForbidden(thrown)) throw thrown;
     notices.once(

@@ -18,6 +18,7 @@ import { builderSelector, containerName } from './manifest.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
 import { choosePod } from './pod-choice.ts';
+import { PullCounter } from './pull-counter.ts';
 
 /** How long what looks hopeless may last: autoscalers look every 10 s. */
 const stuckGraceMs = 15_000;
@@ -55,7 +56,8 @@ export class Rollout {
   readonly #stuckSince = new Map<string, number>();
   readonly #pulls = new PullCounter();
   readonly #listeners = new Set<() => void>();
-  #runs: Promise<unknown> = Promise.resolve();
+  readonly #runs: Promise<void>[] = [];
+  #followsTheRest = false;
   #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   #eventsUnseen = false;
@@ -90,21 +92,28 @@ export class Rollout {
     };
   }
 
-  /** Begins to look; the clock of the timeout starts with `await`. */
-  start(): void {
-    const all = AbortSignal.any([this.#stop.signal, this.#stopOthers.signal]);
-    const runs = [
-      this.#pods.run(this.#stop.signal),
-      this.#deployments.run(all),
-      this.#replicaSets.run(all),
-      this.#events.run(all),
-    ];
-    for (const run of runs) {
-      run.catch((failure: unknown) => {
-        this.#failed.abort(failure);
-      });
+  /** Begins to look at the pods; the clock of the timeout starts with `await`. */
+  followPods(): void {
+    this.#follow(this.#pods.run(this.#stop.signal));
+  }
+
+  /** Begins to look at all else that says why there is no pod yet; does so once. */
+  followTheRest(): void {
+    if (this.#followsTheRest) return;
+    this.#followsTheRest = true;
+    const signal = AbortSignal.any([this.#stop.signal, this.#stopOthers.signal]);
+    for (const mirror of [this.#deployments, this.#replicaSets, this.#events]) {
+      this.#follow(mirror.run(signal));
     }
-    this.#runs = Promise.allSettled(runs);
+  }
+
+  /** Resolves once the pods that there are have been listed. */
+  async podsListed(signal: AbortSignal): Promise<void> {
+    while (!this.#pods.synced) {
+      signal.throwIfAborted();
+      this.#failed.signal.throwIfAborted();
+      await this.#nextChange(signal);
+    }
   }
 
   /** Starts the clock: from now on the builder may fail. */
@@ -124,6 +133,7 @@ export class Rollout {
   /** Why the last try to reach the daemon failed, for the message when time is up. */
   noteAttempt(failure: unknown): void {
     this.#lastAttempt = failure;
+    this.followTheRest();
   }
 
   /** The pod to use, if its container has been started, as far as is known. */
@@ -155,7 +165,28 @@ export class Rollout {
   async [Symbol.asyncDispose](): Promise<void> {
     this.arrived();
     this.#stop.abort();
-    await this.#runs;
+    await Promise.allSettled(this.#runs);
+  }
+
+  #follow(run: Promise<void>): void {
+    run.catch((failure: unknown) => {
+      this.#failed.abort(failure);
+    });
+    this.#runs.push(run);
+  }
+
+  #nextChange(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        stop();
+        signal.removeEventListener('abort', done);
+        this.#failed.signal.removeEventListener('abort', done);
+        resolve();
+      };
+      const stop = this.onChange(done);
+      signal.addEventListener('abort', done);
+      this.#failed.signal.addEventListener('abort', done);
+    });
   }
 
   #mirror<R extends ResourceName>(
@@ -299,27 +330,5 @@ export class Rollout {
     const { name } = pod.metadata;
     const node = pod.spec?.nodeName;
     return node === undefined ? `pod ${name} has no node yet` : `pod ${name} starts on ${node}`;
-  }
-}
-
-/** Counts how often the image of each pod could not be pulled: status only shows the last one. */
-class PullCounter {
-  readonly counts = new Map<string, number>();
-  readonly #last = new Map<string, string>();
-
-  look(pods: readonly Pod[]): void {
-    for (const pod of pods) {
-      const { uid } = pod.metadata;
-      const statuses = pod.status?.containerStatuses ?? [];
-      const reason =
-        statuses.find(({ name }) => name === containerName)?.state?.waiting?.reason ?? '';
-      const before = this.#last.get(uid) ?? '';
-      // A back-off follows its failure, which may have been too short to be seen.
-      const unseen = reason === 'ImagePullBackOff' && before !== 'ErrImagePull';
-      if (reason !== before && (reason === 'ErrImagePull' || unseen)) {
-        this.counts.set(uid, (this.counts.get(uid) ?? 0) + 1);
-      }
-      this.#last.set(uid, reason);
-    }
   }
 }

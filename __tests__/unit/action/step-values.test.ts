@@ -74,25 +74,29 @@ describe('State', () => {
 
 describe('shareJobId', () => {
   it('is made by the first step and reused by the later ones', () => {
-    const id = shareJobId(host);
-    expect(id).toMatch(/^[a-z0-9]{10}$/);
+    const { jobId, isLaterStep } = shareJobId(host);
+    expect(isLaterStep).toBe(false);
+    expect(jobId).toMatch(/^[a-z0-9]{10}$/);
     const exported = host.values('GITHUB_ENV');
     using later = new RecordingHost(exported);
-    expect(shareJobId(later)).toBe(id);
+    expect(shareJobId(later)).toEqual({ jobId, isLaterStep: true, lastPod: undefined });
     expect(later.file('GITHUB_ENV')).toBe('');
   });
 
   it('differs between jobs', () => {
     using other = new RecordingHost();
-    expect(shareJobId(host)).not.toBe(shareJobId(other));
+    expect(shareJobId(host).jobId).not.toBe(shareJobId(other).jobId);
   });
 
   it.each(['', 'UPPER12345', 'short', 'too-long-to-be-one', 'a b c d e f'])(
     'does not take over %j, which no step of ours exported',
     (value) => {
       using strange = new RecordingHost({ KUBE_BUILDX_JOB_ID: value });
-      expect(shareJobId(strange)).toMatch(/^[a-z0-9]{10}$/);
-      expect(shareJobId(strange)).not.toBe(value);
+      expect(shareJobId(strange)).toMatchObject({
+        jobId: expect.stringMatching(/^[a-z0-9]{10}$/) as unknown,
+        isLaterStep: false,
+      });
+      expect(shareJobId(strange).jobId).not.toBe(value);
     },
   );
 });
