@@ -1,4 +1,5 @@
 /** One build on a builder that answers: session, solve, progress and what came of it. */
+import { homedir } from 'node:os';
 import { dirname, relative } from 'node:path';
 
 import type { GitHubContext } from './action/github-context.ts';
@@ -6,6 +7,11 @@ import { LineWriter } from './action/line-writer.ts';
 import type { ActionLogger } from './action/logger.ts';
 import { BuildkitError } from './buildkit/errors.ts';
 import { createCredentialStore } from './credentials/credential-store.ts';
+import {
+  type DockerConfig,
+  dockerConfigPath,
+  readDockerConfig,
+} from './credentials/docker-config.ts';
 import type { ActionOptions } from './options/options.ts';
 import { type FailedVertex, ProgressDisplay } from './progress/display.ts';
 import { authProvider } from './session/auth-provider.ts';
@@ -14,6 +20,7 @@ import { Session } from './session/session.ts';
 import { randomIdentity } from './shared/identity.ts';
 import { inGroup } from './shared/logger.ts';
 import { SolveError } from './solve/errors.ts';
+import { withProxyArgs } from './solve/frontend-attrs.ts';
 import { type BuildResult, buildResult } from './solve/result.ts';
 import { solveRequest } from './solve/solve-request.ts';
 import { solve } from './solve/solve.ts';
@@ -83,12 +90,20 @@ async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveRes
     },
     () => undefined,
   );
-  const session = createSession(request, run);
+  const dockerConfig = await readDockerConfig(
+    dockerConfigPath(process.env, homedir()),
+    request.logger,
+  );
+  const session = createSession(request, run, dockerConfig);
+  const buildArgs = withProxyArgs(options.build.buildArgs, dockerConfig.proxies);
   try {
     return await solve({
       connection,
       session,
-      request: solveRequest(options.build, { ref: run.ref, sessionId: session.id }),
+      request: solveRequest(
+        { ...options.build, buildArgs },
+        { ref: run.ref, sessionId: session.id },
+      ),
       onStatus: (status) => {
         run.display.update(status);
       },
@@ -107,7 +122,11 @@ async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveRes
   }
 }
 
-function createSession({ options, github, logger }: BuildRequest, { transfers }: Run): Session {
+function createSession(
+  { options, github, logger }: BuildRequest,
+  { transfers }: Run,
+  dockerConfig: DockerConfig,
+): Session {
   const { build, builder, registryAuth } = options;
   const mask = (secret: string): void => {
     logger.mask(secret);
@@ -124,7 +143,7 @@ function createSession({ options, github, logger }: BuildRequest, { transfers }:
         (transfer) => transfers.push(transfer),
       ),
       authProvider({
-        credentials: createCredentialStore({ registryAuth, env, logger, mask }),
+        credentials: createCredentialStore({ registryAuth, env, dockerConfig, logger, mask }),
         registryConfig: builder.registryConfig,
         env,
         mask,

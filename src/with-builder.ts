@@ -85,12 +85,28 @@ function provision(request: BuilderRequest, client: KubeClient): Promise<Builder
 
 async function connect(
   builder: Builder,
-  { logger, signal }: BuilderRequest,
+  { options, logger, signal }: BuilderRequest,
 ): Promise<BuildkitConnection> {
   const connection = await builder.connect(openConnection, signal);
   logger.info(`BuildKit ${connection.version} answered in pod ${builder.podName ?? ''}`);
   sharePod(builder.reachedPod ?? '');
+  // Nobody asked for a platform, so nobody knows which one it is.
+  if (builder.created && options.platforms.length === 0) {
+    logger.info(`Platforms of its worker: ${await workerPlatforms(connection, signal)}`);
+  }
   return connection;
+}
+
+async function workerPlatforms(
+  connection: BuildkitConnection,
+  signal: AbortSignal,
+): Promise<string> {
+  const { record } = await connection.listWorkers(signal);
+  const platforms = record.flatMap((worker) => worker.platforms);
+  const names = platforms.map(({ OS, Architecture, Variant }) =>
+    [OS, Architecture, Variant].filter((part) => part !== '').join('/'),
+  );
+  return [...new Set(names)].join(', ');
 }
 
 /**

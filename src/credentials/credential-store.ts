@@ -1,14 +1,7 @@
-import { homedir } from 'node:os';
 import type { RegistryAuth } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { askCredentialHelper } from './credential-helper.ts';
-import {
-  dockerConfigPath,
-  parseDockerConfig,
-  readDockerConfig,
-  withoutEmpty,
-  type DockerConfig,
-} from './docker-config.ts';
+import { parseDockerConfig, withoutEmpty, type DockerConfig } from './docker-config.ts';
 import {
   canonicalRegistryHost,
   credentialHosts,
@@ -35,9 +28,9 @@ export interface CredentialStore {
 export interface CredentialStoreOptions {
   /** The `registry-auth` input; wins over everything else. */
   readonly registryAuth: RegistryAuth;
+  /** `DOCKER_AUTH_CONFIG` is read. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Default: that of the user. */
-  readonly homeDir?: string;
+  readonly dockerConfig: DockerConfig;
   readonly logger: Logger;
   /** Called with every secret that is handed out, before that. */
   readonly mask: (secret: string) => void;
@@ -52,24 +45,19 @@ type Resolver = (host: string) => Promise<RegistryCredentials | undefined>;
  * The credentials of the `registry-auth` input, then of `DOCKER_AUTH_CONFIG`, then of the helper
  * that docker's `config.json` names for the host, then of that file itself.
  *
- * Nothing is read before the first `get`, and the files once. An answer is kept for 4 min 50 s;
+ * An answer is kept for 4 min 50 s;
  * callers that ask together share one look-up. `get` throws `CredentialError` when the helper of
  * that host is missing or fails, and the reason of its signal.
  */
 export function createCredentialStore(options: CredentialStoreOptions): CredentialStore {
-  const { env, logger, mask } = options;
-  const path = dockerConfigPath(env, options.homeDir ?? homedir());
-  const fileConfig = once(() => readDockerConfig(path, logger));
-  const envConfig = once(() =>
-    Promise.resolve(
-      parseDockerConfig(env.DOCKER_AUTH_CONFIG ?? '', { source: 'DOCKER_AUTH_CONFIG', logger }),
-    ),
-  );
+  const { env, dockerConfig, logger, mask } = options;
+  const source = { source: 'DOCKER_AUTH_CONFIG', logger };
+  const envConfig = parseDockerConfig(env.DOCKER_AUTH_CONFIG ?? '', source);
   const resolvers: readonly Resolver[] = [
     (host) => Promise.resolve(fromRegistryAuth(options.registryAuth, host)),
-    async (host) => entryOfHost((await envConfig()).auths, host),
-    async (host) => fromHelper(await fileConfig(), host),
-    async (host) => entryOfHost((await fileConfig()).auths, host),
+    (host) => Promise.resolve(entryOfHost(envConfig.auths, host)),
+    (host) => fromHelper(dockerConfig, host),
+    (host) => Promise.resolve(entryOfHost(dockerConfig.auths, host)),
   ];
   const lookUp = async (host: string): Promise<RegistryCredentials | undefined> => {
     for (const candidate of credentialHosts(host)) {
@@ -133,11 +121,6 @@ function maskAll(credentials: RegistryCredentials, mask: (secret: string) => voi
     // The form that basic authentication sends.
     mask(Buffer.from(`${username ?? ''}:${secret}`).toString('base64'));
   }
-}
-
-function once<T>(run: () => Promise<T>): () => Promise<T> {
-  let result: Promise<T> | undefined;
-  return () => (result ??= run());
 }
 
 async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {

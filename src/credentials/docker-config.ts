@@ -10,11 +10,18 @@ export interface DockerConfig {
   readonly credHelpers: Readonly<Record<string, string>>;
   /** Helper for all other registries. */
   readonly credsStore: string | undefined;
+  /** `proxies.default`, such as `httpProxy`: what builds are given as build arguments. */
+  readonly proxies: Readonly<Record<string, string>>;
 }
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-const emptyConfig: DockerConfig = { auths: {}, credHelpers: {}, credsStore: undefined };
+const emptyConfig: DockerConfig = {
+  auths: {},
+  credHelpers: {},
+  credsStore: undefined,
+  proxies: {},
+};
 
 /** Where `config.json` is: in `DOCKER_CONFIG`, else in `.docker` of the home folder. */
 export function dockerConfigPath(
@@ -82,10 +89,16 @@ export function parseDockerConfig(
   });
   const store = config.credsStore ?? '';
   if (typeof store !== 'string') skip('credsStore', 'a string');
+  const { default: proxies = {} } = objectOf('proxies');
   return {
     auths: Object.fromEntries(auths),
     credHelpers: Object.fromEntries(helpers),
     credsStore: typeof store === 'string' && store !== '' ? store : undefined,
+    proxies: Object.fromEntries(
+      Object.entries(isObject(proxies) ? proxies : {}).filter(
+        (entry): entry is [string, string] => typeof entry[1] === 'string',
+      ),
+    ),
   };
 }
 

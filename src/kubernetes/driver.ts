@@ -192,7 +192,8 @@ function specify(options: BootstrapOptions, files: readonly DaemonFile[]): Build
   return {
     ...looks,
     name,
-    workload: `${name}-${platformSuffix(platform)}`,
+    // Without a platform any node will do, and that of the runner's kind is the likely one.
+    workload: `${name}-${platformSuffix(platform ?? runnerPlatform)}`,
     identity: { ...job, specHash: hash, creator: randomUUID() },
   };
 }

@@ -182,7 +182,8 @@ function selectorLabels(spec: BuilderSpec): Record<string, string> {
   return {
     ...managedBy,
     'app.kubernetes.io/instance': spec.name,
-    'app.kubernetes.io/component': platformSuffix(spec.platform),
+    // What tells the workloads of one builder apart.
+    'app.kubernetes.io/component': spec.workload.slice(spec.name.length + 1),
   };
 }
 

@@ -31,9 +31,8 @@ export function builderName(input: {
   return ['kbx', cut, job, input.specHash].filter((part) => part !== '').join('-');
 }
 
-/** `<os>-<arch>[-<variant>]`; only the OS when any architecture will do. */
-export function platformSuffix(platform: Platform | undefined): string {
-  if (platform === undefined) return 'linux';
+/** `<os>-<arch>[-<variant>]`. */
+export function platformSuffix(platform: Platform): string {
   const { os, architecture, variant } = platform;
   return [os, architecture, variant].filter((part) => part !== '').join('-');
 }

@@ -6,6 +6,7 @@ import {
   createCredentialStore,
   type CredentialStore,
 } from '../../../src/credentials/credential-store.ts';
+import { parseDockerConfig } from '../../../src/credentials/docker-config.ts';
 import { CredentialError } from '../../../src/credentials/errors.ts';
 import type { RegistryAuth } from '../../../src/options/options.ts';
 import { nullLogger } from '../../../src/shared/logger.ts';
@@ -36,10 +37,13 @@ function storeOf(
   config: unknown,
   more: { registryAuth?: RegistryAuth; env?: Record<string, string> } = {},
 ): CredentialStore {
-  if (config !== undefined) writeFileSync(join(folder, 'config.json'), JSON.stringify(config));
   return createCredentialStore({
     registryAuth: more.registryAuth ?? {},
-    env: { DOCKER_CONFIG: folder, ...more.env },
+    env: more.env ?? {},
+    dockerConfig: parseDockerConfig(config === undefined ? '' : JSON.stringify(config), {
+      source: 'config.json',
+      logger: nullLogger,
+    }),
     logger: nullLogger,
     mask: (secret) => masked.push(secret),
   });

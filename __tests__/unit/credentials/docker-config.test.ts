@@ -122,3 +122,18 @@ describe('readDockerConfig', () => {
     }
   });
 });
+
+describe('proxies', () => {
+  it('are those for all daemons, texts only', () => {
+    const text = JSON.stringify({
+      proxies: {
+        default: { httpProxy: 'http://proxy:3128', noProxy: 'localhost', ftpProxy: 1 },
+        'tcp://other:2375': { httpProxy: 'http://other' },
+      },
+    });
+    expect(parseDockerConfig(text, { source: 'config.json', logger: nullLogger }).proxies).toEqual({
+      httpProxy: 'http://proxy:3128',
+      noProxy: 'localhost',
+    });
+  });
+});

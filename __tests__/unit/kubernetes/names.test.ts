@@ -59,7 +59,6 @@ describe('platformSuffix', () => {
   it.each([
     [{ os: 'linux', architecture: 'arm', variant: 'v7' }, 'linux-arm-v7'],
     [{ os: 'linux', architecture: 'amd64', variant: '' }, 'linux-amd64'],
-    [undefined, 'linux'],
   ])('of %j is %s', (platform, expected) => {
     expect(platformSuffix(platform)).toBe(expected);
   });
