@@ -7,6 +7,7 @@
  */
 import ncc from '@vercel/ncc';
 import { transform } from 'esbuild';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
@@ -42,10 +43,36 @@ async function bundle(): Promise<Map<string, Buffer>> {
   }
   files.set('bundle/index.js', await minify(code));
   for (const [name, { source }] of Object.entries(assets)) {
+    // grpc-js brings the definitions of services that nobody here asks for.
+    if (/^(?:proto|protoc-gen-validate|xds)\//.test(name)) continue;
     const content = Buffer.from(source);
     files.set(`bundle/${name}`, name.endsWith('.js') ? await minify(content.toString()) : content);
   }
+  const licenses = files.get('bundle/licenses.txt')?.toString() ?? '';
+  files.set('bundle/licenses.txt', Buffer.from(licenses + missingLicenses(licenses)));
   return files;
+}
+
+/** The licences of dependencies that ncc did not find, in its own format. */
+function missingLicenses(found: string): string {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; license?: string }>;
+  };
+  return Object.entries(lock.packages)
+    .filter(([path, { dev }]) => path !== '' && dev !== true && existsSync(join(root, path)))
+    .map(([path, { license = '' }]) => ({ path, license, name: packageName(path) }))
+    .filter(({ name, license }) => !`\n${found}`.includes(`\n${name}\n${license}\n`))
+    .map(({ path, license, name }) => `${name}\n${license}\n${licenseText(join(root, path))}\n\n`)
+    .join('');
+}
+
+function packageName(path: string): string {
+  return path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length);
+}
+
+function licenseText(folder: string): string {
+  const file = readdirSync(folder).find((name) => /^licen[cs]e(?:\.|$)/i.test(name));
+  return file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trimEnd();
 }
 
 /** Keeps compiled code for the later steps of the job, in a folder that no other job sees. */

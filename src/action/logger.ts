@@ -52,8 +52,12 @@ export function createLogger(host: StepHost = processHost): ActionLogger {
   };
 }
 
-/** `::command::` at the start of a line, and the older `##[command]`, which is obeyed anywhere. */
-const looksLikeCommand = /^[^\S\r\n]*::|##\[/m;
+/**
+ * `::command::` at the start of a line, and the older `##[command]`, which is obeyed anywhere.
+ *
+ * The runner trims lines as .NET does, to which U+0085 is white space too.
+ */
+const looksLikeCommand = /^(?:\u0085|[^\S\r\n])*::|##\[/m;
 
 /** Tells the runner not to obey the text: it may come from a build. */
 function withoutCommands(text: string): string {

@@ -97,6 +97,8 @@ describe('createLogger', () => {
     'first\n::add-mask::a',
     'progress\r::add-mask::a',
     '\u00a0\u2003::add-mask::a',
+    '\u0085::add-mask::a',
+    '#5 0.3 x\r \u0085 ::save-state name=builder::{}',
     'first\r\n\t::stop-commands::x',
   ])('lets the runner not obey %j', (text) => {
     const printed = record((logger) => {

@@ -46,7 +46,7 @@ describe('parseDockerConfig', () => {
 
   it('leaves out the empty entries that stores leave behind', () => {
     const { config, warnings } = parse({ auths: { 'ghcr.io': {} }, credsStore: 'desktop' });
-    expect(config).toEqual({ auths: {}, credHelpers: {}, credsStore: 'desktop' });
+    expect(config).toEqual({ auths: {}, credHelpers: {}, credsStore: 'desktop', proxies: {} });
     expect(warnings).toEqual([]);
   });
 
@@ -65,6 +65,7 @@ describe('parseDockerConfig', () => {
       auths: { 'good.example': { username: 'ann', password: 'pw' } },
       credHelpers: { 'a.example': 'ecr-login' },
       credsStore: undefined,
+      proxies: {},
     });
     expect(warnings).toEqual([
       'test config: auths of no-colon.example is not a valid entry; ignored',
@@ -81,7 +82,7 @@ describe('parseDockerConfig', () => {
     ['null', 'null'],
   ])('warns of a file that is %s without quoting it', (_name, text) => {
     const { config, warnings } = parse(text);
-    expect(config).toEqual({ auths: {}, credHelpers: {}, credsStore: undefined });
+    expect(config).toEqual({ auths: {}, credHelpers: {}, credsStore: undefined, proxies: {} });
     expect(warnings).toEqual(['test config is not a JSON object; going on without it']);
   });
 
@@ -101,7 +102,7 @@ describe('dockerConfigPath', () => {
 });
 
 describe('readDockerConfig', () => {
-  const empty = { auths: {}, credHelpers: {}, credsStore: undefined };
+  const empty = { auths: {}, credHelpers: {}, credsStore: undefined, proxies: {} };
 
   it('is silently empty when there is none, and warns of one that cannot be read', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'docker-config-'));
