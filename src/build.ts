@@ -114,7 +114,7 @@ async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveRes
     signal.throwIfAborted();
     lost.signal.throwIfAborted();
     if (error instanceof BuildkitError && error.code === 'BUILDKIT_LOST') {
-      throw await builder.explainLoss(signal);
+      throw await builder.explainLoss(signal, error);
     }
     throw error;
   } finally {

@@ -383,7 +383,7 @@ describe('a builder that is lost', () => {
     const lost = builder.podLost(never);
     await playground.core.deleteNamespacedPod({ name, namespace });
     expect(await lost).toMatchObject({ code: 'BUILDER_LOST', message: `pod ${name} was deleted` });
-    expect((await builder.explainLoss(never)).message).toMatch(/deleted/);
+    expect((await builder.explainLoss(never, new Error('ECONNRESET'))).message).toMatch(/deleted/);
   }, 60_000);
 
   it('has ended', async () => {
@@ -403,13 +403,15 @@ describe('a builder that is lost', () => {
       code: 'BUILDER_LOST',
       message: expect.stringMatching(/^buildkitd in pod .* ended with exit code \d+/),
     });
-    expect((await builder.explainLoss(never)).message).toMatch(/ended with exit code/);
+    expect((await builder.explainLoss(never, new Error('ECONNRESET'))).message).toMatch(
+      /ended with exit code/,
+    );
   }, 60_000);
 
   it('is not lost when only the connection was cut', async () => {
     const builder = await start();
     await connect(builder);
-    expect((await builder.explainLoss(never)).message).toBe(
+    expect((await builder.explainLoss(never, new Error('ECONNRESET'))).message).toBe(
       `pod ${builder.podName ?? ''} is still running: the connection was cut`,
     );
   }, 60_000);

@@ -11,7 +11,7 @@ import { KubernetesError } from './errors.ts';
 import type { KubeClient } from './kube-client.ts';
 import { serviceAccountFolder } from './kube-config.ts';
 import { Lifetime } from './lifetime.ts';
-import { connectedPod, type ConnectedPod, explainLoss, isUnexplained, lossOf } from './loss.ts';
+import { connectedPod, type ConnectedPod, explainLoss, type Explanation, lossOf } from './loss.ts';
 import type { BuilderSpec } from './manifest.ts';
 import { builderName, platformSuffix, specHash } from './names.ts';
 import { Notices } from './notices.ts';
@@ -78,8 +78,11 @@ export interface Builder extends AsyncDisposable {
   ): Promise<T>;
   /** Resolves, with the reason, when the connected pod is gone or its container has ended. */
   podLost(signal: AbortSignal): Promise<KubernetesError>;
-  /** Says why the connection to the connected pod ended: always `BUILDER_LOST`. */
-  explainLoss(signal: AbortSignal): Promise<KubernetesError>;
+  /**
+   * Says why the connection to the connected pod ended: always `BUILDER_LOST`, with `cause`, which
+   * is what the connection itself said.
+   */
+  explainLoss(signal: AbortSignal, cause: unknown): Promise<KubernetesError>;
   /**
    * Ends the beat and leaves the builder what remains of its longest life.
    *
@@ -288,18 +291,18 @@ class KubernetesBuilder implements Builder {
     }, signal);
   }
 
-  async explainLoss(signal: AbortSignal): Promise<KubernetesError> {
+  async explainLoss(signal: AbortSignal, cause: unknown): Promise<KubernetesError> {
     const connected = this.#requireConnected();
-    const explain = (): Promise<KubernetesError> => {
+    const explain = (): Promise<Explanation> => {
       const { pod } = this.#rollout.lastSeen(connected.uid);
-      return explainLoss(this.#client, connected, { lastSeen: pod, signal });
+      return explainLoss(this.#client, connected, { lastSeen: pod, cause, signal });
     };
     const first = await explain();
-    if (!isUnexplained(first)) return first;
+    if (first.explained) return first.error;
     const wait = AbortSignal.any([signal, AbortSignal.timeout(explainWaitMs)]);
     await this.podLost(wait).catch(() => undefined);
     signal.throwIfAborted();
-    return explain();
+    return (await explain()).error;
   }
 
   async settle(signal: AbortSignal): Promise<void> {

@@ -41,18 +41,31 @@ export function lossOf(
   return undefined;
 }
 
+/** Why a connection ended. */
+export interface Explanation {
+  /** Always `BUILDER_LOST`. */
+  readonly error: KubernetesError;
+  /** Whether the cluster shows the reason, rather than not (yet). */
+  readonly explained: boolean;
+}
+
 /**
  * Finds out why a connection ended, reading the pod and its events anew.
  *
- * Never throws but for the signal: what cannot be read is left out.
+ * `cause` is what the connection itself said. Never throws but for the signal: what cannot be read
+ * is left out.
  */
 export async function explainLoss(
   client: KubeClient,
   connected: ConnectedPod,
-  options: { readonly lastSeen: Pod | undefined; readonly signal: AbortSignal },
-): Promise<KubernetesError> {
+  options: {
+    readonly lastSeen: Pod | undefined;
+    readonly cause: unknown;
+    readonly signal: AbortSignal;
+  },
+): Promise<Explanation> {
   const { namespace, name, uid } = connected;
-  const { signal } = options;
+  const { cause, signal } = options;
   const selection = { namespace, fieldSelector: `involvedObject.uid=${uid}` };
   const [now, events] = await Promise.all([
     readPod(client, connected, signal),
@@ -67,20 +80,19 @@ export async function explainLoss(
   const said = eventReason(events);
   if (found !== undefined) {
     const addition = said === undefined || found.message.includes(said) ? '' : ` (${said})`;
-    return lost(`${found.message}${addition}`, found.hint);
+    const error = lost(`${found.message}${addition}`, found.hint, cause);
+    return { error, explained: true };
   }
   if (current?.metadata.deletionTimestamp !== undefined) {
     const because = said === undefined ? reasonOf(current) : ` (${said})`;
-    return lost(`pod ${name} is being deleted${because}`, deletedHint);
+    const error = lost(`pod ${name} is being deleted${because}`, deletedHint, cause);
+    return { error, explained: true };
   }
-  return now.pod === undefined
-    ? lost(`the connection to pod ${name} was cut, and the pod cannot be read`, connectionHint)
-    : lost(`pod ${name} is still running: the connection was cut`, connectionHint);
-}
-
-/** Whether the cluster does not (yet) show why a connection ended. */
-export function isUnexplained(loss: KubernetesError): boolean {
-  return loss.hint === connectionHint;
+  const message =
+    now.pod === undefined
+      ? `the connection to pod ${name} was cut, and the pod cannot be read`
+      : `pod ${name} is still running: the connection was cut`;
+  return { error: lost(message, connectionHint, cause), explained: false };
 }
 
 const deletedHint = 'Look who deleted it: a person, a drain of its node, or a clean-up job.';
@@ -163,6 +175,6 @@ function eventReason(events: readonly KubeEvent[]): string | undefined {
   return telling === undefined ? undefined : `${telling.reason ?? ''}: ${telling.message ?? ''}`;
 }
 
-function lost(message: string, hint: string | undefined): KubernetesError {
-  return new KubernetesError('BUILDER_LOST', message, { hint });
+function lost(message: string, hint: string | undefined, cause?: unknown): KubernetesError {
+  return new KubernetesError('BUILDER_LOST', message, { hint, cause });
 }
