@@ -11,6 +11,8 @@ const architectures = new Set(
   `386 amd64 amd64p32 arm armbe arm64 arm64be ppc64 ppc64le loong64 mips mipsle mips64 mips64le
    mips64p32 mips64p32le ppc riscv riscv64 s390 s390x sparc sparc64 wasm`.split(/\s+/),
 );
+/** Short, since it ends up in names of the cluster. */
+const variantForm = /^v?\d{1,2}(\.\d)?$/;
 const form = 'os/arch[/variant] such as linux/amd64 or linux/arm/v7';
 
 /**
@@ -23,7 +25,11 @@ export function parsePlatform(input: string, text: string, runner: Platform): Pl
   if (specifier === 'local') return runner;
   const parts = specifier.split('/');
   const [first = '', second, variant = ''] = parts;
-  if (parts.length > 3 || parts.some((part) => !/^[a-z0-9_.-]+$/.test(part))) {
+  if (
+    parts.length > 3 ||
+    parts.some((part) => !/^[a-z0-9_.-]+$/.test(part)) ||
+    (variant !== '' && !variantForm.test(variant))
+  ) {
     throw invalidInput({ input, value: text, problem: 'is not a platform', expected: form });
   }
   const os = first === 'macos' ? 'darwin' : first;
