@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
@@ -16,7 +17,6 @@ import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import { builderSelector } from '../../src/kubernetes/manifest.ts';
-import { newJobId } from '../../src/kubernetes/names.ts';
 import { type Removal, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';
@@ -80,7 +80,7 @@ async function start(changes: Changes = {}): Promise<Builder> {
     namespace: playground.namespace,
     image: cluster.image ?? 'moby/buildkit:buildx-stable-1',
     replicas: 1,
-    requests: {},
+    requests: { cpu: '250m', memory: '512Mi' },
     limits: {},
     timeoutMs: 60_000,
     timeoutIsExplicit: false,
@@ -104,7 +104,7 @@ async function start(changes: Changes = {}): Promise<Builder> {
     client,
     builder: options,
     job: {
-      jobId: newJobId(),
+      jobId: randomUUID().slice(0, 8),
       isLaterStep: false,
       lastPod: undefined,
       repository: 'acme/app',
@@ -181,7 +181,7 @@ describe('a builder', () => {
   }, 60_000);
 
   it('is found again by a later step of the job, and removed only by the step that made it', async () => {
-    const job = { jobId: newJobId() };
+    const job = { jobId: randomUUID().slice(0, 8) };
     const first = await start({ job });
     await connect(first);
     await first.settle(never);
@@ -196,7 +196,7 @@ describe('a builder', () => {
   }, 60_000);
 
   it('is another one for other options', async () => {
-    const job = { jobId: newJobId() };
+    const job = { jobId: randomUUID().slice(0, 8) };
     const [one, two] = await Promise.all([
       start({ job }),
       start({ job, driver: { limits: { cpu: '2' } } }),
@@ -206,7 +206,7 @@ describe('a builder', () => {
   }, 60_000);
 
   it('is made once by steps that start together', async () => {
-    const job = { jobId: newJobId() };
+    const job = { jobId: randomUUID().slice(0, 8) };
     const all = await Promise.all([start({ job }), start({ job }), start({ job })]);
     expect(all.filter(({ created }) => created)).toHaveLength(1);
     await Promise.all(all.map(connect));
@@ -214,7 +214,7 @@ describe('a builder', () => {
   }, 60_000);
 
   it('is made anew while the one before is still being deleted', async () => {
-    const job = { jobId: newJobId() };
+    const job = { jobId: randomUUID().slice(0, 8) };
     const first = await start({ job });
     await connect(first);
     const { namespace, name } = first.state;
@@ -237,7 +237,7 @@ describe('a builder', () => {
   }, 60_000);
 
   it('prefers the same pod for the same key', async () => {
-    const job = { jobId: newJobId() };
+    const job = { jobId: randomUUID().slice(0, 8) };
     const driver = { replicas: 3 };
     const reach = async (affinityKey: string): Promise<string | undefined> => {
       const builder = await start({ job, driver, affinityKey });

@@ -13,11 +13,10 @@ import { serviceAccountFolder } from './kube-config.ts';
 import { Lifetime } from './lifetime.ts';
 import { connectedPod, type ConnectedPod, explainLoss, type Explanation, lossOf } from './loss.ts';
 import type { BuilderSpec } from './manifest.ts';
-import { builderName, platformSuffix, specHash } from './names.ts';
+import { builderName, platformSuffix, platformText, specHash } from './names.ts';
 import { Notices } from './notices.ts';
 import { checkAccess } from './preflight.ts';
 import { findOwner, findRunnerPod, provision, type Provisioned } from './provision.ts';
-import { containerResources } from './resources.ts';
 import { Rollout } from './rollout.ts';
 import type { BuilderState } from './teardown.ts';
 
@@ -28,7 +27,7 @@ const explainWaitMs = 3_000;
 
 /** Who asks for the builder; ends up in its labels and annotations. Empty texts are left out. */
 export interface JobIdentity {
-  /** Random, shared by all steps of one job: `newJobId()`. */
+  /** Random, shared by all steps of one job and by no other job. */
   readonly jobId: string;
   /** Whether an earlier step of the job may have made the builder. */
   readonly isLaterStep: boolean;
@@ -184,7 +183,7 @@ function specify(options: BootstrapOptions, files: readonly DaemonFile[]): Build
     namespace: driver.namespace ?? client.namespace,
     image: driver.image,
     replicas: driver.replicas,
-    resources: containerResources(driver.requests, driver.limits),
+    resources: { requests: driver.requests, limits: driver.limits },
     platform,
     preferredArchitecture: runnerPlatform.architecture,
     entitlements,
@@ -211,7 +210,7 @@ function rolloutOptions(options: BootstrapOptions, spec: BuilderSpec) {
     replicas: spec.replicas,
     wanted: {
       image: spec.image,
-      platform: platform === undefined ? undefined : platformSuffix(platform).replaceAll('-', '/'),
+      platform: platform === undefined ? undefined : platformText(platform),
       limits: resources.limits,
     },
     affinityKey: options.affinityKey,

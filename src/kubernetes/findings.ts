@@ -1,3 +1,4 @@
+import type { ResourceQuantities } from '../options/options.ts';
 import type { KubernetesErrorCode } from './errors.ts';
 import { explainRefusal } from './kube-failure.ts';
 import type { ContainerStatus, KubeEvent, Pod, TerminatedState, Workload } from './kube-objects.ts';
@@ -7,10 +8,10 @@ import { condenseScheduling } from './scheduling.ts';
 /**
  * What a finding means for the wait.
  *
- * `info`: told, no more. `waiting`: the reason to name when time is up. `stuck`: ends the wait when
+ * `waiting`: the reason to name when time is up. `stuck`: ends the wait when
  * it lasts and nobody adds nodes. `fatal`: ends it at once.
  */
-export type Severity = 'info' | 'waiting' | 'stuck' | 'fatal';
+export type Severity = 'waiting' | 'stuck' | 'fatal';
 
 /** Something about the builder that the user should know. */
 export interface Finding {
@@ -37,7 +38,7 @@ export interface Wanted {
   readonly image: string;
   /** Such as `linux/arm64`; undefined when any Linux node will do. */
   readonly platform: string | undefined;
-  readonly limits: Readonly<Record<string, string>>;
+  readonly limits: ResourceQuantities;
 }
 
 /** Everything that is to be said, the most general first. */

@@ -113,7 +113,6 @@ export interface Status {
   readonly details?: {
     readonly name?: string;
     readonly kind?: string;
-    readonly retryAfterSeconds?: number;
     readonly causes?: readonly {
       readonly reason?: string;
       readonly message?: string;

@@ -9,10 +9,9 @@ import type {
   V1Secret,
   V1Volume,
 } from '@kubernetes/client-node';
-import type { Platform } from '../options/options.ts';
+import type { KubernetesDriverOptions, Platform } from '../options/options.ts';
 import type { DaemonFile } from './daemon-files.ts';
-import { platformSuffix } from './names.ts';
-import type { ContainerResources } from './resources.ts';
+import { platformText } from './names.ts';
 
 /** The container that runs the daemon; a mesh may add others. */
 export const containerName = 'buildkitd';
@@ -39,7 +38,7 @@ export interface BuilderSpec {
   readonly namespace: string;
   readonly image: string;
   readonly replicas: number;
-  readonly resources: ContainerResources;
+  readonly resources: Pick<KubernetesDriverOptions, 'requests' | 'limits'>;
   /** Unset: any Linux node, best one of `preferredArchitecture`. */
   readonly platform: Platform | undefined;
   readonly preferredArchitecture: string;
@@ -206,8 +205,7 @@ function annotationsOf(spec: BuilderSpec): Record<string, string> {
       [`${prefix}/version`]: identity.version,
       [`${prefix}/spec-hash`]: identity.specHash,
       [creatorAnnotation]: identity.creator,
-      'buildx.docker.com/platform':
-        platform === undefined ? '' : platformSuffix(platform).replaceAll('-', '/'),
+      'buildx.docker.com/platform': platform === undefined ? '' : platformText(platform),
     }),
   };
 }
@@ -226,7 +224,10 @@ function podSpec(spec: BuilderSpec): V1PodSpec {
         image: spec.image,
         ...(spec.entitlements.length === 0 ? {} : { args: entitlementFlags(spec) }),
         securityContext: { privileged: true },
-        resources: spec.resources,
+        resources: {
+          requests: { ...spec.resources.requests },
+          limits: { ...spec.resources.limits },
+        },
         // Only for people who look at the pod: we connect as soon as the daemon answers. There is
         // no liveness probe, since a daemon too busy to answer must not be killed. The delay keeps
         // the probe out of the way of a cold start.

@@ -1,19 +1,13 @@
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import type { Platform } from '../options/options.ts';
 
-/** So that a workload's name, the longest of our suffixes included, is still a DNS label. */
-const slugLength = 25;
+/** So that a workload's name is a DNS label: 45 characters, a dash, and a suffix of 17. */
+const slugLength = 23;
 const jobIdLength = 8;
 const hashLength = 8;
 
-/** A random id that all steps of one job share: eight lower-case letters and digits. */
-export function newJobId(): string {
-  const alphabet = 'abcdefghijklmnopqrstuvwxyz0123456789';
-  return Array.from({ length: jobIdLength }, () => alphabet[randomInt(alphabet.length)]).join('');
-}
-
 /**
- * The name of a job's own builder, at most 47 characters.
+ * The name of a job's own builder, at most 45 characters.
  *
  * The same job asking for the same specification gets the same name, and no other job ever does.
  */
@@ -31,10 +25,14 @@ export function builderName(input: {
   return ['kbx', cut, job, input.specHash].filter((part) => part !== '').join('-');
 }
 
-/** `<os>-<arch>[-<variant>]`. */
+/** As BuildKit writes it: `<os>/<arch>[/<variant>]`. */
+export function platformText({ os, architecture, variant }: Platform): string {
+  return [os, architecture, variant].filter((part) => part !== '').join('/');
+}
+
+/** The same for names and labels: `<os>-<arch>[-<variant>]`, at most 17 characters on Linux. */
 export function platformSuffix(platform: Platform): string {
-  const { os, architecture, variant } = platform;
-  return [os, architecture, variant].filter((part) => part !== '').join('-');
+  return platformText(platform).replaceAll(/[/.]/g, '-');
 }
 
 /** A short hash of whatever decides how the pods look; key order does not matter. */

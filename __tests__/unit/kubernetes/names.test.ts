@@ -1,5 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { builderName, newJobId, platformSuffix, specHash } from '../../../src/kubernetes/names.ts';
+import {
+  builderName,
+  platformSuffix,
+  platformText,
+  specHash,
+} from '../../../src/kubernetes/names.ts';
 
 const dnsLabel = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -9,35 +14,30 @@ describe('builderName', () => {
     ['Acme.Corp/Web_App', 'kbx-acme-corp-web-app-jobjob12-0a1b2c3d'],
     // Too long as a whole: the repository says more than its owner.
     ['a-very-long-organisation/web', 'kbx-web-jobjob12-0a1b2c3d'],
-    // Cut behind the 25th character, which is a dash.
-    ['o/abcdefghijklmnopqrstuvwx--yz', 'kbx-abcdefghijklmnopqrstuvwx-jobjob12-0a1b2c3d'],
+    // Cut behind the 23rd character, which is a dash.
+    ['o/abcdefghijklmnopqrstuv--yz', 'kbx-abcdefghijklmnopqrstuv-jobjob12-0a1b2c3d'],
     ['', 'kbx-jobjob12-0a1b2c3d'],
     ['日本/語', 'kbx-jobjob12-0a1b2c3d'],
   ])('of %j is %s', (repository, expected) => {
     expect(builderName({ repository, jobId: 'jobjob12', specHash: '0a1b2c3d' })).toBe(expected);
   });
 
-  it('stays a DNS label with the longest suffix', () => {
+  it.each([
+    { os: 'linux', architecture: 'mips64p32le', variant: '' },
+    { os: 'linux', architecture: 'arm64', variant: 'v10.1' },
+  ])('stays a DNS label with the longest suffix, that of %j', (platform) => {
     const name = builderName({
       repository: `${'o'.repeat(39)}/${'r'.repeat(100)}`,
-      jobId: newJobId(),
+      jobId: 'j'.repeat(10),
       specHash: specHash({}),
     });
-    const platform = { os: 'linux', architecture: 'mips64le', variant: '' };
+    expect(name).toHaveLength(45);
     expect(`${name}-${platformSuffix(platform)}`).toMatch(dnsLabel);
   });
 
   it('does not let a foreign job id break the label', () => {
     const name = builderName({ repository: 'a/b', jobId: 'X_y/../Z', specHash: 'ff' });
     expect(name).toMatch(dnsLabel);
-  });
-});
-
-describe('newJobId', () => {
-  it('differs each time and fits a label', () => {
-    const ids = new Set(Array.from({ length: 200 }, newJobId));
-    expect(ids.size).toBe(200);
-    for (const id of ids) expect(id).toMatch(/^[a-z0-9]{8}$/);
   });
 });
 
@@ -55,11 +55,16 @@ describe('specHash', () => {
   });
 });
 
-describe('platformSuffix', () => {
+describe('a platform', () => {
   it.each([
-    [{ os: 'linux', architecture: 'arm', variant: 'v7' }, 'linux-arm-v7'],
-    [{ os: 'linux', architecture: 'amd64', variant: '' }, 'linux-amd64'],
-  ])('of %j is %s', (platform, expected) => {
-    expect(platformSuffix(platform)).toBe(expected);
+    [{ os: 'linux', architecture: 'arm', variant: 'v7' }, 'linux/arm/v7', 'linux-arm-v7'],
+    [
+      { os: 'linux', architecture: 'arm64', variant: 'v8.1' },
+      'linux/arm64/v8.1',
+      'linux-arm64-v8-1',
+    ],
+    [{ os: 'linux', architecture: 'amd64', variant: '' }, 'linux/amd64', 'linux-amd64'],
+  ])('%j is %s, and %s in names', (platform, text, suffix) => {
+    expect([platformText(platform), platformSuffix(platform)]).toEqual([text, suffix]);
   });
 });
