@@ -62,7 +62,9 @@ export async function openCluster(
 ): Promise<KubeClient> {
   const config = await loadKubeConfig({ ...options, env: process.env, homeFolder: homedir() });
   const client = createKubeClient(config, process.env);
-  logger.info(`Cluster ${client.server.href}, context ${client.context}, from ${client.source}`);
+  logger.info(
+    `Cluster ${client.server.origin}${client.server.pathname}, context ${client.context}, from ${client.source}`,
+  );
   return client;
 }
 
@@ -112,12 +114,18 @@ async function workerPlatforms(
 /**
  * Opens a stream, and loads what the build needs while the pod starts its end of it.
  *
- * Loading takes about as long as that, and nothing else is to be done meanwhile.
+ * Loading takes about as long as that, and nothing else is to be done meanwhile. Throws what the
+ * dialer throws, the error of the stream, or a `BuildkitError`.
  */
-async function openConnection(dial: Dialer, signal: AbortSignal): Promise<BuildkitConnection> {
+export async function openConnection(
+  dial: Dialer,
+  signal: AbortSignal,
+): Promise<BuildkitConnection> {
   const stream = await dial(signal);
   try {
     const { BuildkitConnection: Connection } = await import('./buildkit/connection.ts');
+    // Nobody has listened yet, and a stream that has ended does not say so again.
+    if (stream.errored !== null) throw stream.errored;
     const connecting = Connection.open(() => Promise.resolve(stream), signal);
     const [connection] = await Promise.all([connecting, import('./build.ts')]);
     return connection;

@@ -6,28 +6,49 @@ import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
  */
 export class EarlyDial implements Disposable {
   readonly #pod: string;
+  readonly #dial: Dialer;
   readonly #stream: Promise<CountedDuplex>;
   readonly #abort = new AbortController();
   #isTaken = false;
 
   constructor(pod: string, dial: Dialer) {
     this.#pod = pod;
+    this.#dial = dial;
     this.#stream = dial(this.#abort.signal);
     // Whoever takes it is told; for anyone else it is as if it had not been tried.
     this.#stream.catch(() => undefined);
   }
 
-  /** Hands the stream out, once and only for its own pod. */
+  /** Hands the stream out, once and only for its own pod; one that failed is dialed anew. */
   take(pod: string): Dialer | undefined {
     if (this.#isTaken || pod !== this.#pod) return undefined;
     this.#isTaken = true;
-    return () => this.#stream;
+    return async (signal) => (await this.#opened(signal)) ?? this.#dial(signal);
   }
 
   /** Closes the stream unless it was handed out. */
   [Symbol.dispose](): void {
-    if (this.#isTaken) return;
-    this.#abort.abort();
+    if (!this.#isTaken) this.#discard();
+  }
+
+  /** Undefined when nothing came of it; from here on it ends with the signal of its taker. */
+  async #opened(signal: AbortSignal): Promise<CountedDuplex | undefined> {
+    const discard = (): void => {
+      this.#discard(signal.reason);
+    };
+    signal.addEventListener('abort', discard, { once: true });
+    if (signal.aborted) discard();
+    try {
+      const stream = await this.#stream.catch(() => undefined);
+      signal.throwIfAborted();
+      return stream?.destroyed === true ? undefined : stream;
+    } finally {
+      signal.removeEventListener('abort', discard);
+    }
+  }
+
+  #discard(reason?: unknown): void {
+    this.#abort.abort(reason);
     this.#stream.then(
       (stream) => stream.destroy(),
       () => undefined,

@@ -46,7 +46,8 @@ const everyProtocol: readonly ExecProtocol[] = ['spdy', 'websocket-v5', 'websock
  * Runs a command in a container and gives its stdin and stdout as one stream.
  *
  * Tries SPDY/3.1, then WebSocket where SPDY is refused. Resolves when the server has switched and,
- * over SPDY, taken the streams; whether the command runs, only its first byte tells. Throws
+ * over SPDY, taken the streams; whether the command runs, only its first byte tells. A stream that
+ * fails before anyone listens has its error in `errored`. Throws
  * `KubernetesError` with `KUBE_API_UNREACHABLE`, `KUBE_UNAUTHORIZED`, `KUBE_FORBIDDEN`,
  * `KUBE_API_FAILED`, `EXEC_REFUSED` (the pod or container is not there), `EXEC_UPGRADE_REFUSED`
  * (nothing passes upgrades) or `EXEC_FAILED`, or the signal's reason.
@@ -172,21 +173,19 @@ async function settle(
   stream: ExecStream,
   { transport, signal, timeoutMs }: Settling,
 ): Promise<ExecStream | Refusal> {
-  const ignore = (): void => undefined;
   const abort = (): void => {
     stream.destroy(signal.reason as Error);
   };
   const timeout = setTimeout(() => {
     stream.destroy(new Error(`its streams were not answered within ${timeoutMs / 1000} s`));
   }, timeoutMs);
-  stream.on('error', ignore);
+  // Stays on: the stream may fail before its owner listens, and `errored` will tell that as well.
+  stream.on('error', () => undefined);
   signal.addEventListener('abort', abort, { once: true });
   try {
     await stream.opened;
     await nextTurn();
     if (stream.errored !== null) throw stream.errored;
-    // From here on errors are the caller's, who listens before the next one can come.
-    stream.off('error', ignore);
     return stream;
   } catch (error) {
     signal.throwIfAborted();
