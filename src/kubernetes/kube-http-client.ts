@@ -15,6 +15,7 @@ import { createTargetResolver } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
 import { type ApiCall, ApiRefusal, KubeHttp } from './kube-http.ts';
 import type { KubeList, Status } from './kube-objects.ts';
+import { maskingTargets } from './target-secrets.ts';
 
 const groups: Readonly<Record<ResourceName, string>> = {
   configmaps: '',
@@ -26,12 +27,13 @@ const groups: Readonly<Record<ResourceName, string>> = {
   secrets: '',
 };
 
-/** Makes a client; nothing is sent before the first call. */
+/** Makes a client; nothing is sent before the first call, nor before `mask` knows what is secret. */
 export function createKubeClient(
   config: KubeConfig,
   env: Readonly<Record<string, string | undefined>>,
+  { mask = () => undefined }: { readonly mask?: (secret: string) => void } = {},
 ): KubeClient {
-  return new HttpKubeClient(config, createTargetResolver(config, env));
+  return new HttpKubeClient(config, maskingTargets(createTargetResolver(config, env), mask));
 }
 
 class HttpKubeClient implements KubeClient {
