@@ -6,6 +6,12 @@ import { CannotRunHere, run } from './command.ts';
 import { addresses, clusterNodes, interfaces, ports, ruleComment } from './layout.ts';
 import type { ClusterNode } from './layout.ts';
 
+/**
+ * Of both bridges, which never meet. Without one of its own a bridge takes that of a port, so it would
+ * change as pods come and go, and pods would send to where their gateway was.
+ */
+const bridgeMac = '02:00:0a:58:00:01';
+
 /** Name of the bridge inside node-b's namespace, and of that node's end of the link. */
 const inner = { bridge: interfaces.bridge, link: 'eth0' };
 
@@ -13,7 +19,7 @@ const inner = { bridge: interfaces.bridge, link: 'eth0' };
 export async function makeNetwork(nodes: readonly ClusterNode[]): Promise<void> {
   await checkAddressesFree();
   await ip([
-    `link add ${interfaces.bridge} type bridge`,
+    `link add ${interfaces.bridge} address ${bridgeMac} type bridge`,
     `addr add ${addresses.host}/24 dev ${interfaces.bridge}`,
     `link set ${interfaces.bridge} up`,
   ]);
@@ -62,7 +68,7 @@ async function makeNamespace(node: ClusterNode, namespace: string): Promise<void
       `addr add ${node.address}/24 dev ${inner.link}`,
       `link set ${inner.link} up`,
       `route add default via ${addresses.hostOnLink}`,
-      `link add ${inner.bridge} type bridge`,
+      `link add ${inner.bridge} address ${bridgeMac} type bridge`,
       `addr add ${node.podGateway}/24 dev ${inner.bridge}`,
       `link set ${inner.bridge} up`,
     ],

@@ -5,6 +5,17 @@ import { CredentialError } from './errors.ts';
 /** The user name by which a helper says that the secret is an OAuth refresh token. */
 const identityTokenUser = '<token>';
 
+/**
+ * Hands the server to the helper.
+ *
+ * A shell does it, because a helper that ends without reading breaks the pipe, and the library leaves
+ * that error to nobody.
+ */
+const relay = 'printf %s "$2" | "$1" get';
+
+/** What a shell exits with when there is no such program. */
+const notStarted = 127;
+
 /** What helpers print, with a failing exit code, when they know nothing of a server. */
 const notFound = 'credentials not found in native keychain';
 
@@ -41,14 +52,15 @@ async function runHelper(
   // Loaded here because most runs need no helper.
   const { getExecOutput } = await import('@actions/exec');
   try {
-    return await getExecOutput(program, ['get'], {
+    const output = await getExecOutput('sh', ['-c', relay, 'sh', program, serverKey], {
       silent: true,
       ignoreReturnCode: true,
-      input: Buffer.from(serverKey),
     });
+    if (output.exitCode !== notStarted) return output;
   } catch (error) {
     throw missing(program, serverKey, error);
   }
+  throw missing(program, serverKey);
 }
 
 function parseAnswer(stdout: string): { username: string; secret: string } | undefined {

@@ -74,6 +74,15 @@ async function errorOf(promise: Promise<unknown>): Promise<CredentialError> {
 }
 
 describe('createCredentialStore', () => {
+  it('says which helper failed, also when it ended before it was asked', async () => {
+    installHelper('deaf', 'exit 3');
+    writeFileSync(join(folder, 'docker-credential-deaf'), '#!/bin/sh\nexit 3\n');
+    for (let attempt = 0; attempt < 20; attempt += 1) {
+      const error = await errorOf(storeOf({ credsStore: 'deaf' }).get('a.example', never));
+      expect(error).toMatchObject({ code: 'CREDENTIAL_HELPER_FAILED' });
+    }
+  });
+
   it('has registry-auth win over DOCKER_AUTH_CONFIG, helpers and the file', async () => {
     const helper = installHelper('file', `echo '{"Username":"helper","Secret":"h"}'`);
     const all = { 'a.example': {}, 'b.example': {}, 'c.example': {}, 'd.example': {} };
