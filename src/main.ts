@@ -12,6 +12,7 @@ import { type ActionLogger, createLogger } from './action/logger.ts';
 import { setOutputs } from './action/outputs.ts';
 import { State } from './action/state.ts';
 import { readWorld } from './action/world.ts';
+import { defaultAffinityKey } from './affinity-key.ts';
 import { listenForCancellation } from './cancellation.ts';
 import { dockerfileLocation } from './dockerfile-location.ts';
 import { parseActionOptions } from './options/action-options.ts';
@@ -49,7 +50,12 @@ async function run({ options, github, logger, signal }: Run): Promise<void> {
   timings.end('inputs');
   const { withBuilder } = await import('./with-builder.ts');
   timings.end('load');
-  const builder = { options: options.builder, job: shareJobId(), state: new State<PostState>() };
+  const builder = {
+    options: options.builder,
+    job: shareJobId(),
+    affinityKey: defaultAffinityKey(github, options.build.contextPath),
+    state: new State<PostState>(),
+  };
   const result = await withBuilder(
     { ...builder, github, logger, signal, timings },
     async (connected) => {

@@ -4,4 +4,6 @@ import type { BuilderState } from './kubernetes/driver.ts';
 export interface PostState {
   /** Saved before the builder is created. */
   readonly builder: BuilderState;
+  /** What becomes of the builder if nobody removes it; saved once it is there. */
+  readonly expiry: string;
 }

@@ -2,6 +2,7 @@
 import { homedir } from 'node:os';
 
 import type { GitHubContext } from './action/github-context.ts';
+import type { ActionLogger } from './action/logger.ts';
 import { setOutputs } from './action/outputs.ts';
 import type { State } from './action/state.ts';
 import { type JobId, sharePod } from './action/job-id.ts';
@@ -13,7 +14,7 @@ import { createKubeClient } from './kubernetes/kube-http-client.ts';
 import type { BuilderOptions } from './options/options.ts';
 import type { PostState } from './post-state.ts';
 import type { Dialer } from './shared/dialer.ts';
-import { inGroup, type Logger } from './shared/logger.ts';
+import { inGroup } from './shared/logger.ts';
 import type { Timings } from './timings.ts';
 import { version } from './version.ts';
 
@@ -21,8 +22,10 @@ export interface BuilderRequest {
   readonly options: BuilderOptions;
   readonly job: JobId;
   readonly github: GitHubContext;
+  /** What the choice among several pods sticks to. */
+  readonly affinityKey: string;
   readonly state: State<PostState>;
-  readonly logger: Logger;
+  readonly logger: ActionLogger;
   readonly signal: AbortSignal;
   readonly timings: Timings;
 }
@@ -47,6 +50,7 @@ export async function withBuilder<T>(
   await using stack = new AsyncDisposableStack();
   const connected = await inGroup(logger, 'Builder', async () => {
     const builder = stack.use(await provision(request, client));
+    request.state.save('expiry', builder.expiry);
     // Also after a failure or a cancellation, hence with a signal of its own.
     stack.defer(() => builder.settle(AbortSignal.timeout(settleTimeoutMs)));
     return { builder, connection: stack.use(await connect(builder, request)) };
@@ -55,13 +59,17 @@ export async function withBuilder<T>(
   return await use(connected);
 }
 
-/** The client for the cluster that the inputs and the environment name. */
+/** The client for the cluster that the inputs and the environment name; masks its credentials. */
 export async function openCluster(
   options: Pick<BuilderOptions, 'kubeconfig' | 'kubeContext'>,
-  logger: Logger,
+  logger: ActionLogger,
 ): Promise<KubeClient> {
   const config = await loadKubeConfig({ ...options, env: process.env, homeFolder: homedir() });
-  const client = createKubeClient(config, process.env);
+  const client = createKubeClient(config, process.env, {
+    mask: (secret) => {
+      logger.mask(secret);
+    },
+  });
   logger.info(
     `Cluster ${client.server.origin}${client.server.pathname}, context ${client.context}, from ${client.source}`,
   );
@@ -69,18 +77,18 @@ export async function openCluster(
 }
 
 function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
-  const { options, job, github, state, logger, signal } = request;
+  const { options, job, github, affinityKey, state, logger, signal } = request;
   const { repository, sha, runId, runUrl, runAttempt } = github;
   return bootstrap({
     client,
     builder: options,
     job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
-    affinityKey: repository,
+    affinityKey,
     logger,
     signal,
-    onNamed: (builder) => {
-      state.save('builder', builder);
-      setOutputs({ name: builder.name });
+    onNamed: (named) => {
+      state.save('builder', named);
+      setOutputs({ name: named.name });
     },
   });
 }

@@ -10,7 +10,7 @@ import { Mirror } from '../../src/kubernetes/mirror.ts';
 import { Notices } from '../../src/kubernetes/notices.ts';
 import { checkAccess } from '../../src/kubernetes/preflight.ts';
 import { findRunnerPod } from '../../src/kubernetes/provision.ts';
-import { removeBuilder } from '../../src/kubernetes/teardown.ts';
+import { describeExpiry, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import { type Logger, nullLogger } from '../../src/shared/logger.ts';
 import {
   type Answer,
@@ -428,6 +428,23 @@ describe('removeBuilder', () => {
     });
     await expect(remove(client)).rejects.toMatchObject({ httpStatus: 422 });
     expect(api.requests.some(({ method }) => method === 'DELETE')).toBe(true);
+  });
+});
+
+describe('describeExpiry', () => {
+  const runnerPod = { apiVersion: 'v1', kind: 'Pod', name: 'runner-7', uid: 'p' };
+  const metadata = { name: 'kbx-a', uid: 'u', creationTimestamp: '2031-01-01T00:00:00Z' };
+  const job = { object: { metadata }, serverTimeMs: 0 };
+
+  it.each([
+    [{ job, runnerPod }, 'it expires at 2031-01-01T06:00:00Z at the latest'],
+    [{ job: undefined, runnerPod }, 'it goes when the pod of this runner goes'],
+    [
+      { job: undefined, runnerPod: undefined },
+      'it does not expire by itself, for lack of rights on jobs',
+    ],
+  ])('says what the builder hangs on', (owners, expected) => {
+    expect(describeExpiry(owners, 6 * 3600e3)).toBe(expected);
   });
 });
 

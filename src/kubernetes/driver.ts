@@ -18,7 +18,8 @@ import { Notices } from './notices.ts';
 import { checkAccess } from './preflight.ts';
 import { findOwner, findRunnerPod, provision, type Provisioned } from './provision.ts';
 import { Rollout } from './rollout.ts';
-import type { BuilderState } from './teardown.ts';
+import { type BuilderState, describeExpiry } from './teardown.ts';
+import { untilAnswer } from './until-answer.ts';
 
 export type { BuilderState } from './teardown.ts';
 
@@ -60,6 +61,8 @@ export interface Builder extends AsyncDisposable {
   readonly state: BuilderState;
   /** Whether this call created it, rather than found it. */
   readonly created: boolean;
+  /** What becomes of it if nobody removes it, as a clause such as `it expires at …`. */
+  readonly expiry: string;
   /** The pod that `connect` reached. */
   readonly podName: string | undefined;
   /** The same with all that it belongs to, for `lastPod` of a later step. */
@@ -104,16 +107,19 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   rollout.followPods();
   try {
     const { maxLifetimeMs } = builder;
-    const { created, job } =
+    const provisioned =
       (await adopt(options, { spec, rollout })) ??
       (await make(options, { spec, files, rollout, notices }));
+    const { created, job } = provisioned;
+    const expiry = describeExpiry(provisioned, maxLifetimeMs);
     logger.info(`${created ? 'Created' : 'Found'} builder ${name} in namespace ${namespace}`);
     const lifetime =
       job === undefined
         ? undefined
         : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
-    return new KubernetesBuilder({ client, state, created, rollout, lifetime, logger, early });
+    const parts = { client, state, created, expiry, rollout, lifetime, logger, early };
+    return new KubernetesBuilder(parts);
   } catch (failure) {
     early?.[Symbol.dispose]();
     await rollout[Symbol.asyncDispose]();
@@ -154,7 +160,9 @@ async function adopt(
   const owner = await findOwner(client, spec, signal);
   if (owner === undefined) return undefined;
   await rollout.podsListed(signal);
-  return rollout.startedPod() === undefined ? undefined : { created: false, job: owner };
+  return rollout.startedPod() === undefined
+    ? undefined
+    : { created: false, job: owner, runnerPod: undefined };
 }
 
 /** Creates what is missing of the builder, once it is known that nothing stands against it. */
@@ -227,6 +235,7 @@ function kindsOf(files: readonly DaemonFile[]): { usesConfigMap: boolean; usesSe
 class KubernetesBuilder implements Builder {
   readonly state: BuilderState;
   readonly created: boolean;
+  readonly expiry: string;
   readonly #client: KubeClient;
   readonly #rollout: Rollout;
   readonly #lifetime: Lifetime | undefined;
@@ -238,6 +247,7 @@ class KubernetesBuilder implements Builder {
     readonly client: KubeClient;
     readonly state: BuilderState;
     readonly created: boolean;
+    readonly expiry: string;
     readonly rollout: Rollout;
     readonly lifetime: Lifetime | undefined;
     readonly logger: Logger;
@@ -245,6 +255,7 @@ class KubernetesBuilder implements Builder {
   }) {
     this.state = parts.state;
     this.created = parts.created;
+    this.expiry = parts.expiry;
     this.#client = parts.client;
     this.#rollout = parts.rollout;
     this.#lifetime = parts.lifetime;
@@ -284,10 +295,11 @@ class KubernetesBuilder implements Builder {
 
   podLost(signal: AbortSignal): Promise<KubernetesError> {
     const connected = this.#requireConnected();
-    return this.#untilSeen(() => {
+    const look = (): KubernetesError | undefined => {
       const { pod, gone } = this.#rollout.lastSeen(connected.uid);
       return lossOf(connected, { current: pod, gone });
-    }, signal);
+    };
+    return untilAnswer(look, { onChange: (again) => this.#rollout.onChange(again), signal });
   }
 
   async explainLoss(signal: AbortSignal, cause: unknown): Promise<KubernetesError> {
@@ -321,33 +333,5 @@ class KubernetesBuilder implements Builder {
   #requireConnected(): ConnectedPod {
     if (this.#connected === undefined) throw new Error('no pod has been connected to yet');
     return this.#connected;
-  }
-
-  /** Asks after each change of the pods until there is an answer. */
-  #untilSeen<T>(ask: () => T | undefined, signal: AbortSignal): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const finish = (settle: () => void): void => {
-        stopListening();
-        signal.removeEventListener('abort', abort);
-        settle();
-      };
-      const abort = (): void => {
-        finish(() => {
-          reject(signal.reason as Error);
-        });
-      };
-      const look = (): void => {
-        const answer = ask();
-        if (answer !== undefined) {
-          finish(() => {
-            resolve(answer);
-          });
-        }
-      };
-      const stopListening = this.#rollout.onChange(look);
-      signal.addEventListener('abort', abort, { once: true });
-      if (signal.aborted) abort();
-      else look();
-    });
   }
 }

@@ -105,12 +105,17 @@ interface Sighting {
   readonly at: number;
 }
 
-function observe({ object, serverTimeMs }: Observed<Job>): Sighting {
-  const createdMs = Date.parse(object.metadata.creationTimestamp ?? '') || serverTimeMs;
-  const startedMs = Date.parse(object.status?.startTime ?? '') || createdMs;
+/** When the Job was made, by the server's clock. */
+export function createdMs({ object, serverTimeMs }: Observed<Job>): number {
+  return Date.parse(object.metadata.creationTimestamp ?? '') || serverTimeMs;
+}
+
+function observe(job: Observed<Job>): Sighting {
+  const { object, serverTimeMs } = job;
+  const startedMs = Date.parse(object.status?.startTime ?? '') || createdMs(job);
   return {
     ageMs: Math.max(0, serverTimeMs - startedMs),
-    startDelayMs: Math.max(0, startedMs - createdMs),
+    startDelayMs: Math.max(0, startedMs - createdMs(job)),
     deadlineMs: (object.spec?.activeDeadlineSeconds ?? 0) * 1000,
     at: performance.now(),
   };

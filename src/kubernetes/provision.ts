@@ -36,8 +36,10 @@ export interface ProvisionOptions {
 export interface Provisioned {
   /** Whether it was this call that created the builder. */
   readonly created: boolean;
-  /** Unset without rights on Jobs. */
+  /** What owns all else; unset without rights on Jobs. */
   readonly job: Observed<Job> | undefined;
+  /** What owns the builder where there is no Job, if anything. */
+  readonly runnerPod: V1OwnerReference | undefined;
 }
 
 /**
@@ -65,7 +67,8 @@ export async function provision(
     make('configmaps', configMap(spec, owner)),
     make('secrets', secret(spec, owner)),
   ]);
-  return { created: (job ?? workload)?.created ?? false, job: job?.object };
+  const created = (job ?? workload)?.created ?? false;
+  return { created, job: job?.object, runnerPod: options.runnerPod };
 }
 
 /**

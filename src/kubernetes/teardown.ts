@@ -5,7 +5,9 @@ import { KubernetesError } from './errors.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
 import { isNotFound } from './kube-failure.ts';
 import type { KubeObject } from './kube-objects.ts';
+import { createdMs } from './lifetime.ts';
 import { belongsTo, builderSelector, creatorAnnotation } from './manifest.ts';
+import type { Provisioned } from './provision.ts';
 
 const confirmTimeoutMs = 20_000;
 const confirmPollMs = 150;
@@ -35,7 +37,8 @@ export type Removal =
  *
  * Deleting the owner Job would be enough; the others are deleted with it so that the garbage
  * collector's pace does not matter, and for builders without a Job. Then waits, at most 20 s, until
- * the pods are gone. Throws the first `KubernetesError` after everything was tried.
+ * the pods are gone. Throws the first `KubernetesError` after everything was tried, or the reason of
+ * the signal; not once all is deleted, when only the look at the pods may fail.
  */
 export async function removeBuilder(
   client: KubeClient,
@@ -61,7 +64,11 @@ export async function removeBuilder(
   if (failure !== undefined) throw failure as Error;
   const removedSome = outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value);
   if (!removedSome) return 'nothing';
-  return (await podsAreGone(client, state, signal)) ? 'removed' : 'removing';
+  const gone = await podsAreGone(client, state, signal).catch((thrown: unknown) => {
+    logger.debug(`the pods of builder ${name} cannot be seen: ${messageOf(thrown)}`);
+    return false;
+  });
+  return gone ? 'removed' : 'removing';
 }
 
 async function removeOne(
@@ -134,7 +141,24 @@ export function describeRemoval(state: BuilderState, removal: Removal): string {
   return `Left ${where} alone: this step did not create it, or it is gone`;
 }
 
-/** What to tell when removal failed: the builder ends by itself. */
-export function describeFailedRemoval(state: BuilderState, failure: unknown): string {
-  return `Could not remove builder ${state.name} in namespace ${state.namespace}: ${messageOf(failure)}; it expires at max-lifetime`;
+/** One clause on what becomes of a builder that nobody removes. */
+export function describeExpiry(
+  { job, runnerPod }: Pick<Provisioned, 'job' | 'runnerPod'>,
+  maxLifetimeMs: number,
+): string {
+  if (job !== undefined) {
+    const end = new Date(createdMs(job) + maxLifetimeMs).toISOString();
+    return `it expires at ${end.replace(/\.\d+/, '')} at the latest`;
+  }
+  return runnerPod === undefined
+    ? 'it does not expire by itself, for lack of rights on jobs'
+    : 'it goes when the pod of this runner goes';
+}
+
+/** What to tell when removal failed; `expiry`: what `describeExpiry` gave, if main got that far. */
+export function describeFailedRemoval(
+  { name, namespace }: BuilderState,
+  expiry = 'main ended too early to tell whether it expires by itself',
+): string {
+  return `Could not remove builder ${name} in namespace ${namespace}; ${expiry}`;
 }
