@@ -55,6 +55,7 @@ async function runHelper(
     const output = await getExecOutput('sh', ['-c', relay, 'sh', program, serverKey], {
       silent: true,
       ignoreReturnCode: true,
+      env: { ...process.env } as Record<string, string>,
     });
     if (output.exitCode !== notStarted) return output;
   } catch (error) {
