@@ -209,7 +209,12 @@ describe('Mirror', () => {
 describe('checkAccess', () => {
   const everything = [
     { verbs: ['get', 'create', 'delete'], apiGroups: ['apps'], resources: ['deployments'] },
-    { verbs: ['*'], apiGroups: [''], resources: ['configmaps', 'pods/exec', 'pods', 'events'] },
+    {
+      verbs: ['*'],
+      apiGroups: [''],
+      resources: ['configmaps', 'pods/exec', 'pods/log', 'pods', 'events'],
+    },
+    { verbs: ['list', 'watch'], apiGroups: ['apps'], resources: ['deployments', 'replicasets'] },
     { verbs: ['*'], apiGroups: ['batch'], resources: ['*'] },
   ];
 
@@ -263,7 +268,7 @@ describe('checkAccess', () => {
     const { result, lines, api } = await check({});
     const may = await result;
     expect(may('patch', 'jobs')).toBe(true);
-    expect(may('watch', 'replicasets')).toBe(false);
+    expect(may('patch', 'deployments')).toBe(false);
     expect(lines).toEqual([]);
     expect(api.requests).toHaveLength(2);
   });
@@ -334,10 +339,37 @@ rules:
     });
     await result;
     expect(lines).toEqual([
-      'No right to create, get, patch, delete jobs: a builder whose runner is lost does not expire by itself.',
+      'No right to create, get jobs: a builder whose runner is lost does not expire by itself.',
       'No right to watch pods: pods are polled, so their changes are seen later.',
+      'No right to list, watch deployments: refusals by quota and policy may be seen only as a timeout.',
+      'No right to list, watch replicasets: refusals by quota and policy may be seen only as a timeout.',
       'No right to list, watch events: what the scheduler and the node say about the pods is not shown.',
+      'No right to get pods/log: the last lines of a daemon that ends are not shown.',
     ]);
+  });
+
+  it.each([
+    [
+      ['get', 'create', 'delete'],
+      ['No right to patch jobs: a builder whose runner is lost lives its whole max-lifetime.'],
+    ],
+    [
+      ['get', 'create', 'patch'],
+      ['No right to delete jobs: of a removed builder an empty Job stays until it expires.'],
+    ],
+    [
+      ['create', 'patch'],
+      ['No right to get jobs: a builder whose runner is lost does not expire by itself.'],
+    ],
+  ])('says what it means to have only %j on jobs', async (verbs, expected) => {
+    const { result, lines } = await check({
+      rules: [
+        { verbs: ['*'], apiGroups: ['', 'apps'], resources: ['*'] },
+        { verbs, apiGroups: ['batch'], resources: ['jobs'] },
+      ],
+    });
+    await result;
+    expect(lines).toEqual(expected);
   });
 
   it('names a missing namespace first', async () => {
@@ -512,8 +544,17 @@ describe('findRunnerPod', () => {
   const found = (response: ServerResponse): void => {
     json(response, 200, pod('runner-7', '1'));
   };
+  /** What Kubernetes tells each container of the API server of its own cluster. */
+  const ownCluster = (server: URL): Record<string, string> => ({
+    KUBERNETES_SERVICE_HOST: server.hostname,
+    KUBERNETES_SERVICE_PORT: server.port,
+  });
 
-  async function find(namespace: string | undefined, answer: (r: ServerResponse) => void) {
+  async function find(
+    namespace: string | undefined,
+    answer: (r: ServerResponse) => void,
+    envOf = ownCluster,
+  ) {
     const serviceAccountFolder = await mkdtemp(path.join(tmpdir(), 'service-account-'));
     open.push({
       [Symbol.asyncDispose]: () => rm(serviceAccountFolder, { recursive: true }),
@@ -524,7 +565,12 @@ describe('findRunnerPod', () => {
     const { api, client } = await clientFor((_request, response) => {
       answer(response);
     });
-    const where = { namespace: 'ci', serviceAccountFolder, hostname: 'runner-7' };
+    const where = {
+      namespace: 'ci',
+      serviceAccountFolder,
+      hostname: 'runner-7',
+      env: envOf(client.server),
+    };
     return { owner: await findRunnerPod(client, where, never), asked: api.requests.length };
   }
 
@@ -540,6 +586,13 @@ describe('findRunnerPod', () => {
   it('is nobody elsewhere: owners of another namespace would have it collected', async () => {
     expect(await find('runners', found)).toEqual({ owner: undefined, asked: 0 });
     expect(await find(undefined, found)).toEqual({ owner: undefined, asked: 0 });
+  });
+
+  it('is nobody in another cluster, even if that has a pod of this name', async () => {
+    const nobody = { owner: undefined, asked: 0 };
+    expect(await find('ci', found, () => ({}))).toEqual(nobody);
+    const other = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
+    expect(await find('ci', found, () => other)).toEqual(nobody);
   });
 
   it('is nobody where the pod cannot be read', async () => {

@@ -227,6 +227,18 @@ describe('Rollout', () => {
     });
   });
 
+  it('asks for the right to see the workloads, where only they know why there is no pod', async () => {
+    const blind = await stage({ timeoutMs: 50 }, ['deployments', 'replicasets']);
+    blind.rollout.await();
+    expect(await failure(blind)).toMatchObject({
+      code: 'BUILDER_TIMEOUT',
+      hint: expect.stringMatching(/^Grant list and watch on deployments and replicasets/),
+    });
+    const halfBlind = await stage({ timeoutMs: 50 }, ['replicasets']);
+    halfBlind.rollout.await();
+    expect(await failure(halfBlind)).toMatchObject({ hint: expect.stringMatching(/timeout=/) });
+  });
+
   it('names the daemon that runs and does not answer, with the last try', async () => {
     const mute = await stage({ timeoutMs: 400 });
     const cause = new Error('connection refused');

@@ -110,11 +110,11 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
     const provisioned =
       (await adopt(options, { spec, rollout })) ??
       (await make(options, { spec, files, rollout, notices }));
-    const { created, job } = provisioned;
+    const { created, job, mayProlong } = provisioned;
     const expiry = describeExpiry(provisioned, maxLifetimeMs);
     logger.info(`${created ? 'Created' : 'Found'} builder ${name} in namespace ${namespace}`);
     const lifetime =
-      job === undefined
+      job === undefined || !mayProlong
         ? undefined
         : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
@@ -162,7 +162,7 @@ async function adopt(
   await rollout.podsListed(signal);
   return rollout.startedPod() === undefined
     ? undefined
-    : { created: false, job: owner, runnerPod: undefined };
+    : { created: false, job: owner, mayProlong: true, runnerPod: undefined };
 }
 
 /** Creates what is missing of the builder, once it is known that nothing stands against it. */
@@ -173,7 +173,11 @@ async function make(
   const { namespace } = spec;
   const [may, runnerPod] = await Promise.all([
     checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
-    findRunnerPod(client, { namespace, serviceAccountFolder, hostname: hostname() }, signal),
+    findRunnerPod(
+      client,
+      { namespace, serviceAccountFolder, hostname: hostname(), env: process.env },
+      signal,
+    ),
   ]);
   rollout.followTheRest();
   const { maxLifetimeMs } = builder;

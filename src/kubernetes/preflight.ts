@@ -7,10 +7,12 @@ import type { Notices } from './notices.ts';
 export type MayAccess = (verb: string, resource: string) => boolean | undefined;
 
 /** A right that we can do without, and what is lost then. */
-interface SoftRight {
+export interface SoftRight {
   readonly verbs: readonly string[];
   readonly resource: string;
   readonly loss: string;
+  /** Verbs without which this right is of no use, so that its lack need not be told. */
+  readonly uselessWithout?: readonly string[];
 }
 
 /** Resources by group; others are in the core group. */
@@ -20,11 +22,24 @@ const groups: Readonly<Record<string, string>> = {
   jobs: 'batch',
 };
 
-const softRights: readonly SoftRight[] = [
+/** As the README has them. */
+export const softRights: readonly SoftRight[] = [
   {
-    verbs: ['create', 'get', 'patch', 'delete'],
+    verbs: ['create', 'get'],
     resource: 'jobs',
     loss: 'a builder whose runner is lost does not expire by itself',
+  },
+  {
+    verbs: ['patch'],
+    resource: 'jobs',
+    loss: 'a builder whose runner is lost lives its whole max-lifetime',
+    uselessWithout: ['create', 'get'],
+  },
+  {
+    verbs: ['delete'],
+    resource: 'jobs',
+    loss: 'of a removed builder an empty Job stays until it expires',
+    uselessWithout: ['create', 'get'],
   },
   {
     verbs: ['watch'],
@@ -33,8 +48,33 @@ const softRights: readonly SoftRight[] = [
   },
   {
     verbs: ['list', 'watch'],
+    resource: 'deployments',
+    loss: 'refusals by quota and policy may be seen only as a timeout',
+  },
+  {
+    verbs: ['list', 'watch'],
+    resource: 'replicasets',
+    loss: 'refusals by quota and policy may be seen only as a timeout',
+  },
+  {
+    verbs: ['list', 'watch'],
     resource: 'events',
     loss: 'what the scheduler and the node say about the pods is not shown',
+  },
+  {
+    verbs: ['get'],
+    resource: 'pods',
+    loss: 'why a builder was lost may not be told',
+  },
+  {
+    verbs: ['get'],
+    resource: 'pods/log',
+    loss: 'the last lines of a daemon that ends are not shown',
+  },
+  {
+    verbs: ['get'],
+    resource: 'pods/exec',
+    loss: 'what lets only WebSocket pass cannot be passed',
   },
 ];
 
@@ -68,11 +108,17 @@ export async function checkAccess(
   };
   const missing = await findMissing(client, { namespace, hard: hardRights(needs), may }, signal);
   if (missing.length > 0) throw missingRights(client, namespace, missing);
-  for (const { verbs, resource, loss } of softRights) {
-    const lacking = verbs.filter((verb) => may(verb, resource) === false);
-    if (lacking.length > 0) notices.once(`No right to ${lacking.join(', ')} ${resource}: ${loss}.`);
-  }
+  tellWhatIsLost(may, notices);
   return may;
+}
+
+function tellWhatIsLost(may: MayAccess, notices: Notices): void {
+  for (const { verbs, resource, loss, uselessWithout = [] } of softRights) {
+    const lacks = (verb: string): boolean => may(verb, resource) === false;
+    const lacking = verbs.filter(lacks);
+    if (lacking.length === 0 || uselessWithout.some(lacks)) continue;
+    notices.once(`No right to ${lacking.join(', ')} ${resource}: ${loss}.`);
+  }
 }
 
 function unlessForbidden<T>(instead: T): (thrown: unknown) => T {
@@ -82,7 +128,8 @@ function unlessForbidden<T>(instead: T): (thrown: unknown) => T {
   };
 }
 
-function hardRights(needs: {
+/** What a builder cannot do without; files of the daemon live in a ConfigMap, its keys in a Secret. */
+export function hardRights(needs: {
   readonly usesConfigMap: boolean;
   readonly usesSecret: boolean;
 }): Access[] {

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1OwnerReference } from '@kubernetes/client-node';
@@ -38,6 +39,8 @@ export interface Provisioned {
   readonly created: boolean;
   /** What owns all else; unset without rights on Jobs. */
   readonly job: Observed<Job> | undefined;
+  /** Whether the deadline of the Job may be moved, as far as is known. */
+  readonly mayProlong: boolean;
   /** What owns the builder where there is no Job, if anything. */
   readonly runnerPod: V1OwnerReference | undefined;
 }
@@ -68,7 +71,8 @@ export async function provision(
     make('secrets', secret(spec, owner)),
   ]);
   const created = (job ?? workload)?.created ?? false;
-  return { created, job: job?.object, runnerPod: options.runnerPod };
+  const mayProlong = options.may('patch', 'jobs') !== false;
+  return { created, job: job?.object, mayProlong, runnerPod: options.runnerPod };
 }
 
 /**
@@ -97,19 +101,26 @@ function isAlive(job: Job): boolean {
   return !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
 }
 
-/** The pod that this process runs in, as owner; undefined elsewhere or where it cannot be read. */
+/**
+ * The pod that this process runs in, as owner.
+ *
+ * Undefined where the builder goes into another namespace or another cluster, which may have a
+ * namespace of that name too, and where the pod cannot be read.
+ */
 export async function findRunnerPod(
   client: KubeClient,
   where: {
     readonly namespace: string;
     readonly serviceAccountFolder: string;
     readonly hostname: string;
+    readonly env: Readonly<Record<string, string | undefined>>;
   },
   signal: AbortSignal,
 ): Promise<V1OwnerReference | undefined> {
+  if (where.hostname === '' || !isOwnCluster(client.server, where.env)) return undefined;
   const file = path.join(where.serviceAccountFolder, 'namespace');
   const namespace = await readFile(file, 'utf8').catch(() => '');
-  if (where.hostname === '' || namespace.trim() !== where.namespace) return undefined;
+  if (namespace.trim() !== where.namespace) return undefined;
   const at = { namespace: where.namespace, name: where.hostname };
   try {
     const { object } = await client.get('pods', at, signal);
@@ -119,6 +130,16 @@ export async function findRunnerPod(
     if (thrown instanceof KubernetesError) return undefined;
     throw thrown;
   }
+}
+
+/** Whether a server is that of the cluster whose pod we run in. */
+function isOwnCluster(
+  server: URL,
+  { KUBERNETES_SERVICE_HOST: host, KUBERNETES_SERVICE_PORT: port }: NodeJS.ProcessEnv,
+): boolean {
+  if (host === undefined || port === undefined) return false;
+  if (/^kubernetes\.default(\.svc(\.cluster\.local)?)?$/.test(server.hostname)) return true;
+  return server.host === URL.parse(`https://${isIPv6(host) ? `[${host}]` : host}:${port}`)?.host;
 }
 
 interface Manifest {

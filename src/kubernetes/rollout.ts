@@ -60,7 +60,7 @@ export class Rollout {
   #followsTheRest = false;
   #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
-  #eventsUnseen = false;
+  readonly #unseen = new Set<ResourceName>();
   #waiting = false;
   #lastAttempt: unknown;
 
@@ -150,7 +150,7 @@ export class Rollout {
     });
     if (pod === undefined) return undefined;
     // Without events the node's word comes up to a second late: try as soon as there is a node.
-    const started = this.#eventsUnseen
+    const started = this.#unseen.has('events')
       ? pod.spec?.nodeName !== undefined
       : hasStarted(pod, snapshot.events);
     return isRunning(pod) || started ? pod : undefined;
@@ -205,7 +205,7 @@ export class Rollout {
         this.#check();
       },
       onDegraded: (mode) => {
-        if (resource === 'events' && mode === 'unseen') this.#eventsUnseen = true;
+        if (mode === 'unseen') this.#unseen.add(resource);
         logger.debug(`${resource} in namespace ${namespace} are ${mode}: rights are missing`);
         this.#check();
       },
@@ -319,9 +319,17 @@ export class Rollout {
       `builder ${builder} did not start within ${seconds} s: ${reason}`,
       {
         cause: this.#pods.lastFailure,
-        hint: last?.hint ?? 'Raise timeout= in driver-opts if the cluster needs longer.',
+        hint: last?.hint ?? this.#timeoutHint(),
       },
     );
+  }
+
+  /** Without pods it is for the workloads to say what is in the way, unless we may not see them. */
+  #timeoutHint(): string {
+    const blind = this.#unseen.has('deployments') && this.#unseen.has('replicasets');
+    return blind && this.pods.length === 0
+      ? 'Grant list and watch on deployments and replicasets, as docs/rbac/role.yaml does, to be told what keeps its pods from being made.'
+      : 'Raise timeout= in driver-opts if the cluster needs longer.';
   }
 
   #state(): string {
