@@ -22,17 +22,30 @@ import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/
 import type { Dialer } from '../../src/shared/dialer.ts';
 import type { Logger } from '../../src/shared/logger.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
+import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts';
 
 const cluster = findCluster();
 const never = new AbortController().signal;
 
-/** What buildx needs, and nothing of what we would like beside it. */
-const buildxRules = [
-  { apiGroups: ['apps'], resources: ['deployments'], verbs: ['get', 'create', 'delete'] },
-  { apiGroups: [''], resources: ['configmaps'], verbs: ['get', 'create', 'delete'] },
-  { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
-  { apiGroups: [''], resources: ['pods/exec'], verbs: ['create'] },
-];
+const groups: Readonly<Record<string, string>> = {
+  deployments: 'apps',
+  replicasets: 'apps',
+  jobs: 'batch',
+};
+
+/** Rules of the README's rows that `wanted` keeps. */
+function readmeRules(wanted: (right: ReadmeRight) => boolean): Rule[] {
+  return readReadmeRights()
+    .filter(wanted)
+    .map(({ resource, verbs }) => ({
+      apiGroups: [groups[resource] ?? ''],
+      resources: [resource],
+      verbs,
+    }));
+}
+
+/** What a run without configuration needs, and nothing of what we would like beside it. */
+const neededRules = readmeRules(({ needed }) => needed === 'always');
 
 let playground: Playground;
 let lines: string[];
@@ -264,16 +277,72 @@ describe('a builder', () => {
     expect(await playground.left()).toEqual([]);
   }, 60_000);
 
-  it('does with the rights that buildx needs, and says what is lost', async () => {
+  it('loses nothing with all rights that the README lists', async () => {
     client[Symbol.dispose]();
-    client = await clientFrom(await playground.kubeconfigWithRules(buildxRules));
+    client = await clientFrom(await playground.kubeconfigWithRules(readmeRules(() => true)));
     const builder = await start({ builder: { buildkitdConfigInline: 'debug = true' } });
-    expect(builder.created).toBe(true);
     await connect(builder);
-    expect(lines).toContain(
-      'No right to create, get, patch, delete jobs: a builder whose runner is lost does not expire by itself.',
-    );
     await builder.settle(never);
+    expect(await remove(builder.state)).toBe('removed');
+    expect(lines).toEqual([
+      `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
+    ]);
+  }, 60_000);
+
+  it.each([
+    ['no configuration', neededRules, undefined],
+    [
+      'configuration',
+      readmeRules(({ needed }) => needed === 'always' || needed.startsWith('with configuration')),
+      'debug = true',
+    ],
+  ])(
+    'does with the rights that are needed with %s, and says what is lost',
+    async (_, rules, inline) => {
+      client[Symbol.dispose]();
+      client = await clientFrom(await playground.kubeconfigWithRules(rules));
+      const builder = await start({ builder: { buildkitdConfigInline: inline } });
+      expect(builder.created).toBe(true);
+      expect(builder.expiry).toBe('it does not expire by itself, for lack of rights on jobs');
+      await connect(builder);
+      expect(lines).toEqual([
+        'No right to create, get jobs: a builder whose runner is lost does not expire by itself.',
+        'No right to watch pods: pods are polled, so their changes are seen later.',
+        'No right to list, watch deployments: refusals by quota and policy may be seen only as a timeout.',
+        'No right to list, watch replicasets: refusals by quota and policy may be seen only as a timeout.',
+        'No right to list, watch events: what the scheduler and the node say about the pods is not shown.',
+        'No right to get pods: why a builder was lost may not be told.',
+        'No right to get pods/log: the last lines of a daemon that ends are not shown.',
+        'No right to get pods/exec: what lets only WebSocket pass cannot be passed.',
+        `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
+      ]);
+      await builder.settle(never);
+      expect(await remove(builder.state)).toBe('removed');
+      expect(await playground.left()).toEqual([]);
+    },
+    60_000,
+  );
+
+  it('lives its whole life from the start where a Job may be made but not prolonged', async () => {
+    const rules = readmeRules(() => true).map((rule) => ({
+      ...rule,
+      verbs: rule.verbs.filter((verb) => verb !== 'patch'),
+    }));
+    client[Symbol.dispose]();
+    client = await clientFrom(
+      await playground.kubeconfigWithRules(rules.filter(({ verbs }) => verbs.length > 0)),
+    );
+    const builder = await start();
+    await connect(builder);
+    const { namespace, name } = builder.state;
+    const { object } = await client.get('jobs', { namespace, name }, never);
+    expect(object.spec?.activeDeadlineSeconds).toBe(3600);
+    expect(builder.expiry).toMatch(/^it expires at \d{4}-\d\d-\d\dT[\d:]+Z at the latest$/);
+    await builder.settle(never);
+    expect(lines).toEqual([
+      'No right to patch jobs: a builder whose runner is lost lives its whole max-lifetime.',
+      `Created builder ${name} in namespace ${namespace}`,
+    ]);
     expect(await remove(builder.state)).toBe('removed');
     expect(await playground.left()).toEqual([]);
   }, 60_000);
@@ -363,7 +432,8 @@ describe('a builder that cannot come', () => {
 
   it('names all rights that are missing, and has created nothing', async () => {
     client[Symbol.dispose]();
-    client = await clientFrom(await playground.kubeconfigWithRules(buildxRules.slice(1, 3)));
+    const listOnly = neededRules.filter(({ resources }) => resources.includes('pods'));
+    client = await clientFrom(await playground.kubeconfigWithRules(listOnly));
     await expect(start()).rejects.toMatchObject({
       code: 'KUBE_FORBIDDEN',
       message: expect.stringMatching(
@@ -411,8 +481,10 @@ describe('a builder that is lost', () => {
   it('is not lost when only the connection was cut', async () => {
     const builder = await start();
     await connect(builder);
-    expect((await builder.explainLoss(never, new Error('ECONNRESET'))).message).toBe(
-      `pod ${builder.podName ?? ''} is still running: the connection was cut`,
-    );
+    const cause = new Error('ECONNRESET');
+    expect(await builder.explainLoss(never, cause)).toMatchObject({
+      message: `pod ${builder.podName ?? ''} is still running: the connection was cut`,
+      cause,
+    });
   }, 60_000);
 });

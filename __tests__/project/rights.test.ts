@@ -4,22 +4,15 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 
 import { hardRights, softRights } from '../../src/kubernetes/preflight.ts';
+import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts';
 
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-/** A row of the README's table. */
-interface Row {
-  readonly needed: string;
-  readonly verbs: readonly string[];
-  readonly resource: string;
-  readonly text: string;
-}
-
 const nothing = { usesConfigMap: false, usesSecret: false };
 const configuration = { usesConfigMap: true, usesSecret: false };
 const keys = { usesConfigMap: true, usesSecret: true };
-const rows = readRights();
+const rows = readReadmeRights();
 const role = parse(read('docs/rbac/role.yaml')) as {
   readonly rules: readonly {
     readonly apiGroups: readonly string[];
@@ -70,25 +63,6 @@ function describeAccess({ verb, resource }: { verb: string; resource: string }):
   return `${verb} ${resource}`;
 }
 
-function rightsOf({ verbs, resource }: Row): string[] {
+function rightsOf({ verbs, resource }: ReadmeRight): string[] {
   return verbs.map((verb) => `${verb} ${resource}`);
-}
-
-/** The table below the heading. */
-function readRights(): Row[] {
-  const [, section = ''] = read('README.md').split(/^## Rights$/m);
-  const lines = (section.split(/^## /m)[0] ?? '')
-    .split('\n')
-    .filter((line) => line.startsWith('|'));
-  return lines.slice(2).map((line) => {
-    const [needed = '', verbs = '', resource = '', text = ''] = line
-      .split('|')
-      .slice(1, -1)
-      .map((cell) => cell.trim());
-    return { needed, verbs: quoted(verbs), resource: quoted(resource)[0] ?? '', text };
-  });
-}
-
-function quoted(cell: string): string[] {
-  return [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1] ?? '');
 }
