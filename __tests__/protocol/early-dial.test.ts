@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Duplex } from 'node:stream';
-import { connectWhenStarted } from '../../src/kubernetes/connect.ts';
+import type { ApiTarget, ResolveApiTarget } from '../../src/kubernetes/api-target.ts';
+import { connectWhenStarted, dialerOf } from '../../src/kubernetes/connect.ts';
 import { EarlyDial } from '../../src/kubernetes/early-dial.ts';
 import { openExecStream } from '../../src/kubernetes/exec/open-exec-stream.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
@@ -182,6 +183,27 @@ describe('connectWhenStarted', () => {
     rollout.followPods();
     return { client, rollout, namespace: 'ci', logger: nullLogger, early: undefined };
   }
+
+  it('renews the credentials that an exec was refused with', async () => {
+    const set = await stage({
+      intercept: (request) => {
+        const isOld = request.headers.authorization === 'Bearer old';
+        if (isOld) answer(request, '401 Unauthorized', '');
+        return isOld;
+      },
+    });
+    const target = (token: string): ApiTarget => ({
+      server: set.server.url,
+      tls: {},
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    const resolveTarget: ResolveApiTarget = (_signal, refused) =>
+      Promise.resolve(target(refused === undefined ? 'old' : 'new'));
+    const where = { client: { resolveTarget }, namespace: 'ci', logger: nullLogger };
+    const stream = await dialerOf(where, name)(never);
+    expect(stream.destroyed).toBe(false);
+    stream.destroy();
+  });
 
   it('tries again when the stream fails just after it was opened', async () => {
     const set = await stage();

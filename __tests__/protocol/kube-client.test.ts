@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import type { KubeConfig } from '../../src/kubernetes/kube-config.ts';
-import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
+import { createTargetReader } from '../../src/kubernetes/kube-credentials.ts';
+import { createKubeClient, type KubeClientOptions } from '../../src/kubernetes/kube-http-client.ts';
 import { type Answer, FakeKubeApi, json, refuse } from '../fakes/fake-kube-api.ts';
 import { TestAuthority } from '../fakes/test-certificates.ts';
 
@@ -27,8 +29,12 @@ async function serve(answer: Answer, tls?: { key: string; cert: string }): Promi
   return api;
 }
 
-function clientOf(config: KubeConfig, env: Record<string, string> = {}): KubeClient {
-  const client = createKubeClient(config, env);
+function clientOf(
+  config: KubeConfig,
+  env: Record<string, string> = {},
+  limits: KubeClientOptions['limits'] = {},
+): KubeClient {
+  const client = createKubeClient(config, env, { limits });
   open.push(client);
   return client;
 }
@@ -99,6 +105,22 @@ describe('requests', () => {
     });
     const { serverTimeMs } = await getPod(clientOf(api.config()));
     expect(serverTimeMs).toBe(Date.UTC(2033, 10, 15, 12, 45, 26));
+  });
+
+  it('may take longer when they create, as admission webhooks do', async () => {
+    const api = await serve((_request, response) => {
+      setTimeout(() => {
+        json(response, 200, pod);
+      }, 400);
+    });
+    const limits = { answerTimeoutMs: 100, createTimeoutMs: 20_000 };
+    const client = clientOf(api.config(), {}, limits);
+    const at = { namespace: 'ci', manifest: { metadata: { name: 'b' } } };
+    await expect(client.create('jobs', at, never)).resolves.toBeDefined();
+    await expect(getPod(client)).rejects.toMatchObject({
+      code: 'KUBE_API_UNREACHABLE',
+      message: expect.stringMatching(/cannot be reached: no answer within 0.1 s$/),
+    });
   });
 
   it('end with the signal', async () => {
@@ -353,19 +375,30 @@ echo "{\\"kind\\":\\"ExecCredential\\",\\"status\\":{\\"token\\":\\"$PROFILE-$2\
       await getPod(client);
       await client.resolveTarget(never);
       expect(api.requests[0]?.headers.authorization).toBe('Bearer ci-c1');
-      const { readFile } = await import('node:fs/promises');
       expect(await readFile(`${exec?.command ?? ''}.log`, 'utf8')).toBe('run\n');
     });
 
     it.each([
       [
         'fails',
-        'echo "no session: eyJhbGciOiJSUzI1NiIsImtpZCI6Im15" >&2; echo more >&2; exit 1',
-        /get-token" of context "fake" failed: no session: …$/,
+        'echo eyJhbGciOi; seq 9 >&2; echo "no session: eyJhbGciOiJSUzI1NiIsImtpZCI6Im15" >&2; exit 1',
+        /get-token" of context "fake" failed: it ended with exit code 1: 6 \/ 7 \/ 8 \/ 9 \/ no session: …$/,
       ],
+      ['ends by a signal', 'kill -9 $$', /it was ended by SIGKILL, saying nothing$/],
+      [
+        'answers in another version',
+        `echo '{"apiVersion":"client.authentication.k8s.io/v1beta1","status":{"token":"eyJhbGciOi"}}'`,
+        /it answered in another version than client\.authentication\.k8s\.io\/v1$/,
+      ],
+      [
+        'gives a key alone',
+        `echo '{"status":{"token":"eyJhbGciOi","clientKeyData":"eyJhbGciOi"}}'`,
+        /without its key, or a key alone$/,
+      ],
+      ['waits for a password', 'read password || exit 4', /it ended with exit code 4, saying/],
       ['prints no JSON', 'echo eyJhbGciOiJSUzI1NiIsImtpZCI6Im15', /it printed no JSON$/],
       ['prints no credentials', 'echo "{}"', /it printed no credentials$/],
-      ['says nothing', 'exit 7', /it ended with an error and said nothing$/],
+      ['says nothing', 'exit 7', /it ended with exit code 7, saying nothing$/],
     ])('are an error without secrets when it %s', async (_name, script, message) => {
       const api = await serve(() => undefined);
       const exec = await plugin(script);
@@ -376,7 +409,136 @@ echo "{\\"kind\\":\\"ExecCredential\\",\\"status\\":{\\"token\\":\\"$PROFILE-$2\
         code: 'KUBE_CREDENTIALS_FAILED',
         message: expect.stringMatching(message),
       });
+      expect(failure.message).not.toContain('eyJ');
       expect(failure.cause).toBeUndefined();
+    });
+
+    it('has the certificate of the cluster from a file, too', async () => {
+      const api = await serve((_request, response) => {
+        json(response, 200, pod);
+      });
+      const exec = await plugin(
+        `printf %s "$KUBERNETES_EXEC_INFO" > "$0.info"; echo '{"status":{"token":"t"}}'`,
+      );
+      const file = path.join(await folder(), 'ca.crt');
+      await writeFile(file, 'certificate');
+      const cluster = { certificateAuthority: { file, data: undefined } };
+      await getPod(clientOf(api.config({ exec }, cluster)));
+      expect(JSON.parse(await readFile(`${exec?.command ?? ''}.info`, 'utf8'))).toMatchObject({
+        spec: {
+          interactive: false,
+          cluster: {
+            'certificate-authority-data': Buffer.from('certificate').toString('base64'),
+          },
+        },
+      });
+    });
+
+    it('in a version that is not supported are refused before anything is run', async () => {
+      const api = await serve(() => undefined);
+      const exec = await plugin('');
+      const apiVersion = 'client.authentication.k8s.io/v1alpha1';
+      const config = api.config({ exec: { ...exec!, apiVersion } });
+      expect(() => createKubeClient(config, {})).toThrow(
+        expect.objectContaining({
+          code: 'KUBE_CREDENTIALS_FAILED',
+          hint: expect.stringContaining('v1 and v1beta1'),
+        }),
+      );
+    });
+
+    /** Counts its runs: the first one gives `token-1`. */
+    const counting = (status = ''): string =>
+      `echo run >> "$0.log"; n=$(wc -l < "$0.log"); echo '{"status":{"token":"token-'$((n))'"${status}}}'`;
+
+    it('are asked for again when they are refused, though they had not expired', async () => {
+      const api = await serve((request, response) => {
+        if (request.headers.authorization === 'Bearer token-1') refuse(response, 401, 'expired');
+        else json(response, 200, pod);
+      });
+      const client = clientOf(api.config({ exec: await plugin(counting()) }));
+      await Promise.all([getPod(client), getPod(client), getPod(client)]);
+      const seen = new Set(api.requests.map(({ headers }) => headers.authorization));
+      expect([...seen]).toEqual(['Bearer token-1', 'Bearer token-2']);
+    });
+
+    it('are kept only until they expire', async () => {
+      const api = await serve((_request, response) => {
+        json(response, 200, pod);
+      });
+      const exec = await plugin(counting(',"expirationTimestamp":"2001-01-01T00:00:00Z"'));
+      const read = createTargetReader(api.config({ exec }), {});
+      await read(never, { renew: false });
+      const { headers } = await read(never, { renew: false });
+      expect(headers.Authorization).toBe('Bearer token-2');
+    });
+
+    it('may take longer than an answer', async () => {
+      const api = await serve((_request, response) => {
+        json(response, 200, pod);
+      });
+      const exec = await plugin(`sleep 0.5; ${counting()}`);
+      const client = clientOf(api.config({ exec }), {}, { answerTimeoutMs: 200 });
+      await expect(getPod(client)).resolves.toBeDefined();
+    });
+
+    it('go on for the others when the one who asked first gives up', async () => {
+      const api = await serve((_request, response) => {
+        json(response, 200, pod);
+      });
+      const exec = await plugin(
+        `echo run >> "$0.log"; while [ ! -e "$0.go" ]; do sleep 0.02; done; echo '{"status":{"token":"t"}}'`,
+      );
+      const client = clientOf(api.config({ exec }));
+      const first = new AbortController();
+      const one = getPod(client, first.signal);
+      const other = getPod(client);
+      first.abort(new Error('given up'));
+      await expect(one).rejects.toThrow('given up');
+      await writeFile(`${exec!.command}.go`, '');
+      await expect(other).resolves.toBeDefined();
+      expect(await readFile(`${exec!.command}.log`, 'utf8')).toBe('run\n');
+    });
+
+    /** Until the process that wrote its number to this file is gone. */
+    async function gone(file: string): Promise<void> {
+      const pid = Number(await readFile(file, 'utf8'));
+      for (;;) {
+        try {
+          process.kill(pid, 0);
+        } catch {
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+    }
+
+    const hanging =
+      'echo "please log in" >&2; echo $$ > "$0.tmp"; mv "$0.tmp" "$0.pid"; exec sleep 60';
+
+    it('that never come are an error, and their plugin is ended', async () => {
+      const api = await serve(() => undefined);
+      const exec = await plugin(hanging);
+      const client = clientOf(api.config({ exec }), {}, { pluginTimeoutMs: 500 });
+      await expect(getPod(client)).rejects.toMatchObject({
+        code: 'KUBE_CREDENTIALS_FAILED',
+        message: expect.stringMatching(
+          /get-token" .* failed: no answer within 0.5 s: please log in$/,
+        ),
+      });
+      await gone(`${exec!.command}.pid`);
+    });
+
+    it('end with the client', async () => {
+      const api = await serve(() => undefined);
+      const exec = await plugin(hanging);
+      const client = clientOf(api.config({ exec }));
+      const asked = getPod(client);
+      asked.catch(() => undefined);
+      while (!existsSync(`${exec!.command}.pid`)) await new Promise(setImmediate);
+      client[Symbol.dispose]();
+      await expect(asked).rejects.toThrow('aborted');
+      await gone(`${exec!.command}.pid`);
     });
 
     it('that is missing come with the hint of the kubeconfig', async () => {
@@ -402,7 +564,7 @@ describe('the way there', () => {
     await expect(getPod(clientOf(config))).rejects.toMatchObject({
       code: 'KUBE_API_UNREACHABLE',
       message: expect.stringMatching(
-        /^the Kubernetes API server http:\/\/127\.0\.0\.1:\d+ cannot be reached: .*ECONNREFUSED/,
+        /^The Kubernetes API server http:\/\/127\.0\.0\.1:\d+ cannot be reached: .*ECONNREFUSED/,
       ),
     });
   });
@@ -411,7 +573,7 @@ describe('the way there', () => {
     const api = await serve(() => undefined);
     const config = api.config({}, { server: 'https://api.invalid:6443' });
     await expect(getPod(clientOf(config))).rejects.toMatchObject({
-      message: expect.stringMatching(/its name api\.invalid cannot be resolved/),
+      message: expect.stringMatching(/the name api\.invalid cannot be resolved/),
     });
   });
 
@@ -452,6 +614,46 @@ describe('the way there', () => {
     expect(asked).toEqual([
       `127.0.0.1:${String(api.port)} Basic ${Buffer.from('us@er:secret').toString('base64')}`,
     ]);
+  });
+
+  it('names the proxy also when a request breaks on an open connection', async () => {
+    const api = await serve((_request, response) => response.destroy());
+    const proxyUrl = `http://user:secret@127.0.0.1:${String(await startProxy([]))}`;
+    const client = clientOf(api.config({}, { proxyUrl }));
+    const failure = await getPod(client).catch((thrown: unknown) => thrown);
+    expect(String(failure)).toContain(`through the proxy ${new URL(proxyUrl).host}: `);
+    expect(String(failure)).not.toContain('secret');
+  });
+
+  it('makes a connection for each client certificate', async () => {
+    const authority = new TestAuthority();
+    const keyFile = path.join(await folder(), 'key');
+    const certFile = path.join(path.dirname(keyFile), 'cert');
+    const save = async (name: string): Promise<void> => {
+      const { key, cert } = authority.issue(name);
+      await Promise.all([writeFile(keyFile, key), writeFile(certFile, cert)]);
+    };
+    await save('old');
+    let asked = 0;
+    const api = await serve(
+      (_request, response) => {
+        asked += 1;
+        if (asked > 1) json(response, 200, pod);
+        else {
+          void save('new').then(() => {
+            refuse(response, 401, 'expired');
+          });
+        }
+      },
+      authority.issue('api', ['127.0.0.1']),
+    );
+    const user = {
+      clientCertificate: { file: certFile, data: undefined },
+      clientKey: { file: keyFile, data: undefined },
+    };
+    const ca = { data: Buffer.from(authority.cert).toString('base64'), file: undefined };
+    await getPod(clientOf(api.config(user, { certificateAuthority: ca })));
+    expect(new Set(api.requests.map(({ connection }) => connection)).size).toBe(2);
   });
 
   it('names a proxy of a kind that is not supported', async () => {

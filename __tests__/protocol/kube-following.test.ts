@@ -185,6 +185,25 @@ describe('Mirror', () => {
     expect(api.requests).toHaveLength(1);
   });
 
+  it('goes on with a renewed token when a watch is refused with the old one', async () => {
+    const folder = await mkdtemp(path.join(tmpdir(), 'mirror-'));
+    open.push({ [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) });
+    const tokenFile = path.join(folder, 'token');
+    await writeFile(tokenFile, 'old');
+    const api = await FakeKubeApi.start((request, response) => {
+      const isNew = request.headers.authorization === 'Bearer new';
+      if (isWatch(request) && !isNew) {
+        void writeFile(tokenFile, 'new').then(() => {
+          refuse(response, 401, 'Unauthorized');
+        });
+      } else json(response, 200, list('1', ...(isNew ? [pod('seen', '1')] : [])));
+    });
+    const client = createKubeClient(api.config({ tokenFile }), {});
+    open.push(api, client);
+    const { names } = await follow(client, (seen) => seen.includes('seen'));
+    expect(names).toEqual(['seen']);
+  });
+
   it('ends with an error when the credentials are refused', async () => {
     const { client } = await clientFor((_request, response) => {
       refuse(response, 401, 'Unauthorized');

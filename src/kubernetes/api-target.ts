@@ -18,5 +18,10 @@ export interface ApiTarget {
   readonly proxy?: URL;
 }
 
-/** Builds an `ApiTarget` from the kubeconfig, running credential plugins when it must. */
-export type ResolveApiTarget = (signal: AbortSignal) => Promise<ApiTarget>;
+/**
+ * Builds an `ApiTarget` from the kubeconfig, running credential plugins when it must.
+ *
+ * `refused` is a target whose credentials the server did not accept (401): they are renewed, unless
+ * that has already been done.
+ */
+export type ResolveApiTarget = (signal: AbortSignal, refused?: ApiTarget) => Promise<ApiTarget>;

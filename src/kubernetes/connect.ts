@@ -1,6 +1,7 @@
-import type { Dialer } from '../shared/dialer.ts';
+import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
+import type { ApiTarget } from './api-target.ts';
 import type { EarlyDial } from './early-dial.ts';
 import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
 import { openExecStream } from './exec/open-exec-stream.ts';
@@ -65,20 +66,34 @@ export async function connectWhenStarted<T>(
 
 /** Reaches the daemon in a pod by an exec of BuildKit's own relay. */
 export function dialerOf(
-  where: Pick<ConnectOptions<unknown>, 'client' | 'namespace' | 'logger'>,
+  where: Pick<ConnectOptions<unknown>, 'namespace' | 'logger'> & {
+    readonly client: Pick<KubeClient, 'resolveTarget'>;
+  },
   pod: string,
 ): Dialer {
   const { client, namespace, logger } = where;
-  return async (signal) =>
-    openExecStream({
-      target: await client.resolveTarget(signal),
-      namespace,
-      pod,
-      container: containerName,
-      command: ['buildctl', 'dial-stdio'],
-      signal,
-      logger,
-    });
+  return async (signal) => {
+    const dial = (target: ApiTarget): Promise<CountedDuplex> =>
+      openExecStream({
+        target,
+        namespace,
+        pod,
+        container: containerName,
+        command: ['buildctl', 'dial-stdio'],
+        signal,
+        logger,
+      });
+    const target = await client.resolveTarget(signal);
+    try {
+      return await dial(target);
+    } catch (failure) {
+      if (!(failure instanceof KubernetesError) || failure.code !== 'KUBE_UNAUTHORIZED') {
+        throw failure;
+      }
+      // A token may have been rotated since it was read.
+      return await dial(await client.resolveTarget(signal, target));
+    }
+  };
 }
 
 async function attempt<T>(

@@ -3,44 +3,39 @@ import type { RequestOptions } from 'node:https';
 import type { KubeConfig as LibraryKubeConfig } from '@kubernetes/client-node';
 import { messageOf } from '../shared/errors.ts';
 import { proxyFromEnvironment } from './api-proxy.ts';
-import type { ApiTarget, ResolveApiTarget } from './api-target.ts';
+import type { ApiTarget } from './api-target.ts';
+import { type ReadApiTarget, targetAgeMs } from './api-targets.ts';
+import { CredentialPlugin, type Credentials, withoutSecrets } from './credential-plugin.ts';
 import { KubernetesError } from './errors.ts';
 import type { KubeConfig } from './kube-config.ts';
-import type { ExecEntry, FileOrData } from './kube-config-parse.ts';
+import type { FileOrData } from './kube-config-parse.ts';
+import { untilAborted } from './until-aborted.ts';
 
-/** A credential plugin that hangs must not hang the job. */
-const pluginTimeoutMs = 60_000;
-
-/** What a credential plugin or provider gives. */
-interface Credentials {
-  readonly authorization?: string;
-  readonly cert?: string | Buffer;
-  readonly key?: string | Buffer;
-}
-
-type ReadCredentials = (signal: AbortSignal) => Promise<Credentials>;
+type Env = Readonly<Record<string, string | undefined>>;
 
 /**
  * Makes the function that turns a chosen context into an `ApiTarget`.
  *
- * Files are read anew on each call, since tokens rotate. Credential plugins and OIDC go through
- * `@kubernetes/client-node`, which is loaded only for them: it costs more time to load than all
- * else that we do before the first request. It keeps their answer until that expires.
+ * Files are read anew on each call, since tokens rotate. OIDC goes through
+ * `@kubernetes/client-node`, which is loaded only for it: it costs more time to load than all else
+ * that we do before the first request. A plugin or provider may take `pluginTimeoutMs`, by default
+ * a minute. Throws `KUBECONFIG_INVALID` or `KUBE_CREDENTIALS_FAILED`.
  */
-export function createTargetResolver(
+export function createTargetReader(
   config: KubeConfig,
-  env: Readonly<Record<string, string | undefined>>,
-): ResolveApiTarget {
+  env: Env,
+  { pluginTimeoutMs: timeoutMs = 60_000 }: { readonly pluginTimeoutMs?: number } = {},
+): ReadApiTarget {
   const server = parseServer(config);
   const proxy = findProxy(config, server, env);
-  const readDynamic = dynamicCredentials(config);
-  return async (signal) => {
+  const readDynamic = dynamicCredentials(config, { env, timeoutMs });
+  return async (signal, options) => {
     const { cluster, user } = config;
     const [ca, cert, key, dynamic, authorization] = await Promise.all([
       readPem(cluster.certificateAuthority, 'certificate-authority', config),
       readPem(user.clientCertificate, 'client-certificate', config),
       readPem(user.clientKey, 'client-key', config),
-      readDynamic(signal),
+      readDynamic(signal, options),
       staticAuthorization(config),
     ]);
     signal.throwIfAborted();
@@ -122,105 +117,85 @@ async function readNamed(file: string, what: string, config: KubeConfig): Promis
   }
 }
 
-function dynamicCredentials(config: KubeConfig): ReadCredentials {
+/** Reads what a plugin or provider says; static credentials come from elsewhere. */
+type ReadCredentials = (
+  signal: AbortSignal,
+  options: { readonly renew: boolean },
+) => Promise<Credentials>;
+
+function dynamicCredentials(
+  config: KubeConfig,
+  { env, timeoutMs }: { readonly env: Env; readonly timeoutMs: number },
+): ReadCredentials {
   const { exec, authProvider } = config.user;
-  if (exec === undefined && authProvider === undefined) return () => Promise.resolve({});
+  if (exec !== undefined) {
+    const plugin = new CredentialPlugin({
+      exec,
+      context: config.name,
+      env,
+      timeoutMs,
+      marginMs: targetAgeMs,
+      describeCluster: () => describeCluster(config),
+    });
+    return (signal, options) => plugin.credentials(signal, options);
+  }
+  if (authProvider !== undefined) return providerCredentials(config, authProvider, timeoutMs);
+  return () => Promise.resolve({});
+}
+
+/** What a plugin may want to know of the cluster; it has no other way to a certificate in a file. */
+async function describeCluster(config: KubeConfig): Promise<object> {
+  const { server, certificateAuthority, tlsServerName, insecureSkipTlsVerify, proxyUrl } =
+    config.cluster;
+  const ca = await readPem(certificateAuthority, 'certificate-authority', config);
+  return {
+    server,
+    ...pick('certificate-authority-data', ca?.toString('base64')),
+    ...pick('tls-server-name', tlsServerName),
+    ...pick('proxy-url', proxyUrl),
+    'insecure-skip-tls-verify': insecureSkipTlsVerify,
+  };
+}
+
+/** OIDC and the like, by the library, which keeps what it got until that expires. */
+function providerCredentials(
+  config: KubeConfig,
+  authProvider: object,
+  timeoutMs: number,
+): ReadCredentials {
   let loading: Promise<LibraryKubeConfig> | undefined;
   return async (signal) => {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(pluginTimeoutMs)]);
+    const limited = AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]);
     try {
-      loading ??= loadLibrary(config);
+      loading ??= loadLibrary(authProvider);
       const options: RequestOptions = {};
       await untilAborted((await loading).applyToHTTPSOptions(options), limited);
-      return credentialsOf(options);
-    } catch (thrown) {
+      const headers = (options.headers ?? {}) as Readonly<Record<string, unknown>>;
+      const { Authorization: authorization } = headers;
+      return typeof authorization === 'string' ? { authorization } : {};
+    } catch (failure) {
       signal.throwIfAborted();
-      throw pluginFailure(config, limited.aborted ? new Error('no answer in 60 s') : thrown);
+      // Never as the cause: what the provider answered may hold the very token.
+      const [said = ''] = withoutSecrets(messageOf(failure)).split('\n', 1);
+      const why = limited.aborted ? `no answer within ${timeoutMs / 1000} s` : said.slice(0, 300);
+      throw new KubernetesError(
+        'KUBE_CREDENTIALS_FAILED',
+        `the auth-provider of context "${config.name}" failed: ${why}`,
+        { hint: 'Log in again before this step, or use a kubeconfig with a token.' },
+      );
     }
   };
 }
 
-async function loadLibrary(config: KubeConfig): Promise<LibraryKubeConfig> {
+async function loadLibrary(authProvider: object): Promise<LibraryKubeConfig> {
   const { KubeConfig: Library } = await import('@kubernetes/client-node');
   const library = new Library();
-  const { exec, authProvider } = config.user;
   library.loadFromClusterAndUser(
     // The library refuses to work for plain http; only its user is of interest here.
     { name: 'cluster', server: 'https://localhost', skipTLSVerify: false },
-    {
-      name: 'user',
-      ...(exec === undefined ? {} : { exec: pluginCall(exec, config) }),
-      ...(authProvider === undefined ? {} : { authProvider }),
-    },
+    { name: 'user', authProvider },
   );
   return library;
-}
-
-/** `KUBERNETES_EXEC_INFO` tells the plugin which version to answer in; the library leaves it out. */
-function pluginCall(exec: ExecEntry, config: KubeConfig): object {
-  const { server, certificateAuthority, tlsServerName, insecureSkipTlsVerify } = config.cluster;
-  const cluster = {
-    server,
-    ...pick('certificate-authority-data', certificateAuthority.data),
-    ...pick('tls-server-name', tlsServerName),
-    'insecure-skip-tls-verify': insecureSkipTlsVerify,
-  };
-  const info = {
-    kind: 'ExecCredential',
-    apiVersion: exec.apiVersion ?? 'client.authentication.k8s.io/v1beta1',
-    spec: { interactive: false, ...(exec.provideClusterInfo ? { cluster } : {}) },
-  };
-  const variable = { name: 'KUBERNETES_EXEC_INFO', value: JSON.stringify(info) };
-  return { command: exec.command, args: [...exec.args], env: [...exec.env, variable] };
-}
-
-function credentialsOf(options: RequestOptions): Credentials {
-  const headers = (options.headers ?? {}) as Readonly<Record<string, unknown>>;
-  const authorization = headers.Authorization;
-  return {
-    ...pick('authorization', typeof authorization === 'string' ? authorization : undefined),
-    ...pick('cert', options.cert as string | Buffer | undefined),
-    ...pick('key', options.key as string | Buffer | undefined),
-  };
-}
-
-/** Never carries a cause: what the plugin printed may hold the very token. */
-function pluginFailure(config: KubeConfig, thrown: unknown): KubernetesError {
-  const { exec } = config.user;
-  const what = exec === undefined ? 'its auth-provider' : `the credential plugin "${exec.command}"`;
-  const missing = (thrown as NodeJS.ErrnoException).code === 'ENOENT';
-  const why = missing ? 'it is not on this machine' : describePluginOutput(thrown);
-  return new KubernetesError(
-    'KUBE_CREDENTIALS_FAILED',
-    `${what} of context "${config.name}" failed: ${why}`,
-    {
-      hint:
-        (missing ? exec?.installHint?.trim() : undefined) ??
-        'Run the plugin by hand on the runner, or use a kubeconfig with a token.',
-    },
-  );
-}
-
-/** First line of standard error, without whatever is long enough to be a secret. */
-function describePluginOutput(thrown: unknown): string {
-  if (thrown instanceof SyntaxError) return 'it printed no JSON';
-  if (thrown instanceof TypeError) return 'it printed no credentials';
-  const line = messageOf(thrown).trim().split('\n')[0]?.trim() ?? '';
-  const safe = line.replace(/[\w+/=.-]{24,}/g, '…').slice(0, 300);
-  return safe === '' ? 'it ended with an error and said nothing' : safe;
-}
-
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error);
-    };
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-    promise.then(resolve, reject).finally(() => {
-      signal.removeEventListener('abort', abort);
-    });
-  });
 }
 
 function invalid(config: KubeConfig, why: string): KubernetesError {

@@ -1,6 +1,6 @@
-import { messageOf } from '../shared/errors.ts';
 import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
-import { ApiRefusal, socketFailure } from './kube-http.ts';
+import { unreachable } from './exec/connect-failure.ts';
+import { ApiRefusal } from './kube-http.ts';
 import type { Status } from './kube-objects.ts';
 
 /** What was tried when it failed. */
@@ -22,10 +22,7 @@ export interface FailedCall {
  */
 export function fromKubeFailure(failure: unknown, call: FailedCall): KubernetesError {
   if (failure instanceof ApiRefusal) return fromRefusal(failure, call);
-  const underneath = socketFailure(failure);
-  return underneath instanceof KubernetesError
-    ? underneath
-    : fromSocketFailure(underneath, call.server);
+  return failure instanceof KubernetesError ? failure : unreachable(failure, call.server);
 }
 
 /** Whether it is the 404 of a missing object. */
@@ -155,58 +152,4 @@ function describe(call: FailedCall): string {
   const object = call.objectName === undefined ? '' : ` "${call.objectName}"`;
   const where = call.namespace === undefined ? '' : ` in namespace "${call.namespace}"`;
   return `${call.verb} ${call.resource}${object}${where}`;
-}
-
-function fromSocketFailure(failure: unknown, server: URL): KubernetesError {
-  const code = (failure as NodeJS.ErrnoException).code ?? '';
-  const { why, hint } = explainSocketFailure(code, failure, server);
-  return new KubernetesError(
-    'KUBE_API_UNREACHABLE',
-    `the Kubernetes API server ${server.origin} cannot be reached: ${why}`,
-    { hint, cause: failure },
-  );
-}
-
-const unknownAuthority = new Set([
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-]);
-
-function explainSocketFailure(
-  code: string,
-  failure: unknown,
-  server: URL,
-): { readonly why: string; readonly hint: string } {
-  const checkServer = 'Check server in the kubeconfig, and that this runner may reach it.';
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
-    return { why: `its name ${server.hostname} cannot be resolved (${code})`, hint: checkServer };
-  }
-  if ((failure as Error).name === 'TimeoutError') {
-    return { why: 'no answer in time', hint: checkServer };
-  }
-  if (unknownAuthority.has(code)) {
-    return {
-      why: `its certificate is not signed by the certificate authority of the kubeconfig (${code})`,
-      hint: 'Correct certificate-authority-data in the kubeconfig.',
-    };
-  }
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
-    return {
-      why: `its certificate is for another name than ${server.hostname}`,
-      hint: 'Use a server name of the certificate, or set tls-server-name in the kubeconfig.',
-    };
-  }
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID') {
-    return { why: `its certificate is out of date (${code})`, hint: 'Renew the certificate.' };
-  }
-  if (code.startsWith('ERR_SSL') || code === 'EPROTO' || code.startsWith('ERR_OSSL')) {
-    return {
-      why: `TLS failed (${code})`,
-      hint: 'Check the client certificate and key of the kubeconfig, and that server speaks TLS.',
-    };
-  }
-  return { why: messageOf(failure), hint: checkServer };
 }

@@ -1,4 +1,5 @@
-import type { ApiTarget, ResolveApiTarget } from './api-target.ts';
+import type { ResolveApiTarget } from './api-target.ts';
+import { ApiTargets } from './api-targets.ts';
 import { KubernetesError } from './errors.ts';
 import type {
   Access,
@@ -11,9 +12,9 @@ import type {
   WatchEvent,
 } from './kube-client.ts';
 import type { KubeConfig } from './kube-config.ts';
-import { createTargetResolver } from './kube-credentials.ts';
+import { createTargetReader } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
-import { type ApiCall, ApiRefusal, KubeHttp } from './kube-http.ts';
+import { type ApiCall, ApiRefusal, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
 import type { KubeList, Status } from './kube-objects.ts';
 import { maskingTargets } from './target-secrets.ts';
 
@@ -27,13 +28,24 @@ const groups: Readonly<Record<ResourceName, string>> = {
   secrets: '',
 };
 
-/** Makes a client; nothing is sent before the first call, nor before `mask` knows what is secret. */
+export interface KubeClientOptions {
+  /** Told what is secret before anything is sent. */
+  readonly mask?: (secret: string) => void;
+  readonly limits?: Partial<KubeHttpLimits> & {
+    /** For one run of a credential plugin; default 60 000. */
+    readonly pluginTimeoutMs?: number;
+  };
+}
+
+/** Makes a client; nothing is sent before the first call. */
 export function createKubeClient(
   config: KubeConfig,
   env: Readonly<Record<string, string | undefined>>,
-  { mask = () => undefined }: { readonly mask?: (secret: string) => void } = {},
+  { mask = () => undefined, limits = {} }: KubeClientOptions = {},
 ): KubeClient {
-  return new HttpKubeClient(config, maskingTargets(createTargetResolver(config, env), mask));
+  const targets = new ApiTargets(createTargetReader(config, env, limits));
+  const resolveTarget = maskingTargets(targets.resolve, mask);
+  return new HttpKubeClient(config, { targets, resolveTarget, limits });
 }
 
 class HttpKubeClient implements KubeClient {
@@ -42,15 +54,24 @@ class HttpKubeClient implements KubeClient {
   readonly server: URL;
   readonly namespace: string;
   readonly resolveTarget: ResolveApiTarget;
+  readonly #targets: Disposable;
   readonly #http: KubeHttp;
 
-  constructor(config: KubeConfig, resolveTarget: ResolveApiTarget) {
+  constructor(
+    config: KubeConfig,
+    parts: {
+      readonly targets: Disposable;
+      readonly resolveTarget: ResolveApiTarget;
+      readonly limits: Partial<KubeHttpLimits>;
+    },
+  ) {
     this.source = config.source;
     this.context = config.name;
     this.server = new URL(config.cluster.server);
     this.namespace = config.namespace;
-    this.resolveTarget = (signal: AbortSignal): Promise<ApiTarget> => resolveTarget(signal);
-    this.#http = new KubeHttp(resolveTarget);
+    this.resolveTarget = parts.resolveTarget;
+    this.#targets = parts.targets;
+    this.#http = new KubeHttp(parts.resolveTarget, parts.limits);
   }
 
   get<R extends ResourceName>(
@@ -198,6 +219,7 @@ class HttpKubeClient implements KubeClient {
 
   [Symbol.dispose](): void {
     this.#http[Symbol.dispose]();
+    this.#targets[Symbol.dispose]();
   }
 
   async #review<T>(kind: string, spec: object, signal: AbortSignal): Promise<T | undefined> {

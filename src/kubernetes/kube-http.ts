@@ -1,18 +1,30 @@
-import { Agent, type ClientRequestArgs, type IncomingMessage, request } from 'node:http';
+import {
+  Agent,
+  type ClientRequestArgs,
+  type IncomingMessage,
+  request,
+  type RequestOptions,
+} from 'node:http';
 import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ApiTarget, ResolveApiTarget } from './api-target.ts';
 import { KubernetesError } from './errors.ts';
-import { connectToApiServer } from './exec/connect.ts';
+import { unreachable } from './exec/connect-failure.ts';
+import { connectToApiServer, type ConnectOptions } from './exec/connect.ts';
 import type { Status } from './kube-objects.ts';
 
-/** For one answer, retries not counted. */
-const answerTimeoutMs = 15_000;
+/** How long one answer may take, retries not counted. */
+export interface KubeHttpLimits {
+  /** Default 15 000. */
+  readonly answerTimeoutMs: number;
+  /** For creates, which an admission webhook may keep for 30 s; default 35 000. */
+  readonly createTimeoutMs: number;
+}
+
+const defaultLimits: KubeHttpLimits = { answerTimeoutMs: 15_000, createTimeoutMs: 35_000 };
 const retries = 4;
 const firstRetryMs = 100;
 const longestRetryMs = 10_000;
-/** Tokens are read anew after this. */
-const targetAgeMs = 30_000;
 /** Well under the minute after which many load balancers forget an idle connection. */
 const socketKeepAliveMs = 30_000;
 const largestAnswerBytes = 64 * 1024 * 1024;
@@ -54,32 +66,35 @@ export class ApiRefusal extends Error {
  * HTTP to the API server over kept connections.
  *
  * Retries what may pass by itself: 429 and 5xx, honouring Retry-After, and connections that fail or
- * break. A create may so be sent twice: its caller takes "already exists" for success. Throws
- * `ApiRefusal` or the socket's own error.
+ * break. A create may so be sent twice: its caller takes "already exists" for success. Credentials
+ * that are refused (401) are renewed once. Throws `ApiRefusal`, `KUBE_API_UNREACHABLE`, what
+ * `resolveTarget` throws, or the signal's reason.
  */
 export class KubeHttp implements Disposable {
   readonly #resolveTarget: ResolveApiTarget;
-  readonly #agent: SocketAgent;
-  #target: { readonly at: number; readonly value: Promise<ApiTarget> } | undefined;
+  readonly #limits: KubeHttpLimits;
+  readonly #agent = new SocketAgent();
+  /** The last target that was answered with 401. */
+  #refused: ApiTarget | undefined;
 
-  constructor(resolveTarget: ResolveApiTarget) {
+  constructor(resolveTarget: ResolveApiTarget, limits: Partial<KubeHttpLimits> = {}) {
     this.#resolveTarget = resolveTarget;
-    this.#agent = new SocketAgent((signal) => this.#currentTarget(signal));
+    this.#limits = { ...defaultLimits, ...limits };
   }
 
   async call(call: ApiCall, signal: AbortSignal): Promise<ApiAnswer> {
     let renewed = false;
     for (let attempt = 0; ; attempt += 1) {
+      // Before the clock of the answer starts: a credential plugin may take longer than that.
+      const target = await this.#resolveTarget(signal, this.#refused);
       try {
-        return await this.#once(call, signal);
+        return await this.#once(call, target, signal);
       } catch (failure) {
         signal.throwIfAborted();
-        const unauthorized = failure instanceof ApiRefusal && failure.httpStatus === 401;
         // A token may have been rotated since it was read: once, a new one is tried.
-        const renew: boolean = unauthorized && !renewed && this.#target !== undefined;
+        const renew: boolean = !renewed && this.#noteRefusal(failure, target);
         const waitMs = renew ? 0 : retryDelayMs(failure, attempt);
         if (waitMs === undefined) throw failure;
-        if (renew) this.#forgetTarget();
         renewed ||= renew;
         await sleep(waitMs, undefined, { signal });
       }
@@ -88,7 +103,8 @@ export class KubeHttp implements Disposable {
 
   /** The lines of an endless answer; ends when the server ends it. Not retried. */
   async *lines(call: ApiCall, signal: AbortSignal): AsyncGenerator<string, void, undefined> {
-    const response = await this.#send(call, signal);
+    const target = await this.#resolveTarget(signal, this.#refused);
+    const response = await this.#send(call, target, signal);
     try {
       if (response.statusCode !== 200) throw await refusal(response);
       let rest = '';
@@ -98,6 +114,10 @@ export class KubeHttp implements Disposable {
         rest = lines.pop() ?? '';
         yield* lines.filter((line) => line !== '');
       }
+    } catch (failure) {
+      signal.throwIfAborted();
+      this.#noteRefusal(failure, target);
+      throw named(failure, target);
     } finally {
       response.destroy();
     }
@@ -107,30 +127,39 @@ export class KubeHttp implements Disposable {
     this.#agent.destroy();
   }
 
-  async #once(call: ApiCall, signal: AbortSignal): Promise<ApiAnswer> {
-    const limited = AbortSignal.any([signal, AbortSignal.timeout(answerTimeoutMs)]);
+  /** Whether it is a 401, after which the target's credentials are not used again. */
+  #noteRefusal(failure: unknown, target: ApiTarget): boolean {
+    if (!(failure instanceof ApiRefusal) || failure.httpStatus !== 401) return false;
+    this.#refused = target;
+    return true;
+  }
+
+  async #once(call: ApiCall, target: ApiTarget, signal: AbortSignal): Promise<ApiAnswer> {
+    const { answerTimeoutMs, createTimeoutMs } = this.#limits;
+    const timeoutMs = call.method === 'POST' ? createTimeoutMs : answerTimeoutMs;
+    const timeout = AbortSignal.timeout(timeoutMs);
     try {
-      const response = await this.#send(call, limited);
+      const response = await this.#send(call, target, AbortSignal.any([signal, timeout]));
       const status = response.statusCode ?? 0;
       if (status < 200 || status > 299) throw await refusal(response);
       const date = Date.parse(response.headers.date ?? '');
       const text = await readAll(response);
       return { text, serverTimeMs: Number.isNaN(date) ? Date.now() : date };
     } catch (failure) {
-      // Says "timeout", where the socket would only say that it was closed.
-      limited.throwIfAborted();
-      throw failure;
+      // Where the socket would only say that it was closed.
+      const late = new Error(`no answer within ${timeoutMs / 1000} s`);
+      throw named(timeout.aborted ? late : failure, target);
     }
   }
 
-  async #send(call: ApiCall, signal: AbortSignal): Promise<IncomingMessage> {
-    const target = await this.#currentTarget(signal);
+  #send(call: ApiCall, target: ApiTarget, signal: AbortSignal): Promise<IncomingMessage> {
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
     const query = new URLSearchParams(call.query ?? {}).toString();
     const base = target.server.pathname.replace(/\/$/, '');
     return new Promise((resolve, reject) => {
-      const outgoing = request({
+      const options: RequestOptions & Connecting = {
         agent: this.#agent,
+        connecting: { target, signal, timeoutMs: this.#limits.answerTimeoutMs },
         host: target.server.hostname,
         port: target.server.port,
         method: call.method,
@@ -148,58 +177,48 @@ export class KubeHttp implements Disposable {
               }),
         },
         signal,
-      });
+      };
+      const outgoing = request(options);
       outgoing.once('response', resolve);
       outgoing.on('error', (error) => {
-        reject(signal.aborted ? (signal.reason as Error) : error);
+        reject(signal.aborted ? (signal.reason as Error) : named(error, target));
       });
       outgoing.end(body);
     });
   }
+}
 
-  #currentTarget(signal: AbortSignal): Promise<ApiTarget> {
-    const now = performance.now();
-    if (this.#target === undefined || now - this.#target.at > targetAgeMs) {
-      const value = this.#resolveTarget(signal);
-      this.#target = { at: now, value };
-      value.catch(() => {
-        this.#forgetTarget();
-      });
-    }
-    return this.#target.value;
-  }
-
-  #forgetTarget(): void {
-    this.#target = undefined;
-  }
+/** What a request brings along for the connection that it may need. */
+interface Connecting {
+  readonly connecting: ConnectOptions & { readonly target: ApiTarget };
 }
 
 /** Keeps connections; Node's own agents know neither `proxy-url` nor rotating certificates. */
 class SocketAgent extends Agent {
-  readonly #target: (signal: AbortSignal) => Promise<ApiTarget>;
-
-  constructor(target: (signal: AbortSignal) => Promise<ApiTarget>) {
+  constructor() {
     super({ keepAlive: true });
-    this.#target = target;
+  }
+
+  /** A connection belongs to the certificate that it was made with, as in `https.Agent`. */
+  override getName(options: ClientRequestArgs & Partial<Connecting>): string {
+    return `${super.getName(options)}:${String(options.connecting?.target.tls.cert)}`;
   }
 
   override createConnection(
-    options: ClientRequestArgs,
+    options: ClientRequestArgs & Connecting,
     callback: (error: Error | null, stream: Duplex) => void,
   ): undefined {
-    const signal = options.signal ?? new AbortController().signal;
-    this.#target(signal)
-      .then((target) => connectToApiServer(target, { signal, timeoutMs: answerTimeoutMs }))
-      .then(
-        (socket) => {
-          socket.setNoDelay(true).setKeepAlive(true, socketKeepAliveMs);
-          callback(null, socket);
-        },
-        (error: unknown) => {
-          // The type asks for a stream even with an error; Node looks at the error alone.
-          callback(error as Error, undefined as unknown as Duplex);
-        },
-      );
+    const { target, ...wait } = options.connecting;
+    connectToApiServer(target, wait).then(
+      (socket) => {
+        socket.setNoDelay(true).setKeepAlive(true, socketKeepAliveMs);
+        callback(null, socket);
+      },
+      (error: unknown) => {
+        // The type asks for a stream even with an error; Node looks at the error alone.
+        callback(error as Error, undefined as unknown as Duplex);
+      },
+    );
     return undefined;
   }
 }
@@ -214,10 +233,10 @@ function retryDelayMs(failure: unknown, attempt: number): number | undefined {
   return Math.min(Math.max(retryAfterMs ?? 0, backOffMs), longestRetryMs);
 }
 
-/** What the socket said, where `connectToApiServer` has already given it a name. */
-export function socketFailure(failure: unknown): unknown {
-  const named = failure instanceof KubernetesError && failure.code === 'KUBE_API_UNREACHABLE';
-  return named ? (failure.cause ?? failure) : failure;
+/** Gives what a socket said a name, unless it has one. */
+function named(failure: unknown, { server, proxy }: ApiTarget): ApiRefusal | KubernetesError {
+  const isNamed = failure instanceof ApiRefusal || failure instanceof KubernetesError;
+  return isNamed ? failure : unreachable(failure, server, proxy);
 }
 
 const brokenConnection = new Set([
@@ -231,7 +250,9 @@ const brokenConnection = new Set([
 ]);
 
 function isBrokenConnection(failure: unknown): boolean {
-  return brokenConnection.has((socketFailure(failure) as NodeJS.ErrnoException).code ?? '');
+  if (!(failure instanceof KubernetesError) || failure.code !== 'KUBE_API_UNREACHABLE')
+    return false;
+  return brokenConnection.has((failure.cause as NodeJS.ErrnoException | undefined)?.code ?? '');
 }
 
 async function refusal(response: IncomingMessage): Promise<ApiRefusal> {
@@ -261,7 +282,9 @@ async function readAll(response: IncomingMessage): Promise<string> {
   for await (const chunk of response as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     sizeBytes += chunk.length;
-    if (sizeBytes > largestAnswerBytes) throw new Error('the answer is larger than 64 MiB');
+    if (sizeBytes > largestAnswerBytes) {
+      throw new KubernetesError('KUBE_API_FAILED', 'the API server sends more than 64 MiB at once');
+    }
   }
   return Buffer.concat(chunks).toString('utf8');
 }

@@ -33,7 +33,7 @@ export interface MirrorOptions<R extends ResourceName> {
  *
  * Lists, then watches from there, as client-go's Reflector does: a watch that ends is taken up
  * where it was, one that has lost its place (410) starts again with a list. Failures are retried for
- * as long as it takes; only 401 ends it, as a rejection of `run`.
+ * as long as it takes; only a 401 of a list ends it.
  */
 export class Mirror<R extends ResourceName> {
   readonly objects = new Map<string, ResourceTypes[R]>();
@@ -56,14 +56,16 @@ export class Mirror<R extends ResourceName> {
     for (;;) {
       try {
         signal.throwIfAborted();
-        if (this.#resourceVersion === undefined || this.#polls) await this.#list(signal);
+        if (this.#polls) this.#resourceVersion = undefined;
+        if (this.#resourceVersion === undefined) await this.#list(signal);
         this.lastFailure = undefined;
         retryMs = firstRetryMs;
         if (this.#polls) await sleep(pollMs, undefined, { signal, ref: false });
         else await this.#watchAWhile(signal);
       } catch (failure) {
         if (signal.aborted) return;
-        if (isUnauthorized(failure)) throw failure;
+        // Of a watch it need not be the end: the list that follows comes with renewed credentials.
+        if (isUnauthorized(failure) && this.#resourceVersion === undefined) throw failure;
         if (isForbidden(failure) && this.#degrade()) return;
         this.#note(failure);
         await sleep(retryMs, undefined, { signal, ref: false }).catch(() => undefined);
@@ -75,7 +77,7 @@ export class Mirror<R extends ResourceName> {
   /** Whether that is the end of it. */
   #degrade(): boolean {
     const { onDegraded } = this.#options;
-    const cannotList = this.#resourceVersion === undefined || this.#polls;
+    const cannotList = this.#resourceVersion === undefined;
     onDegraded(cannotList ? 'unseen' : 'polled');
     this.#polls = true;
     return cannotList;

@@ -9,8 +9,8 @@ export function maskingTargets(
   mask: (secret: string) => void,
 ): ResolveApiTarget {
   const masked = new Set<string>();
-  return async (signal) => {
-    const target = await resolveTarget(signal);
+  return async (signal, refused) => {
+    const target = await resolveTarget(signal, refused);
     for (const secret of secretsOfTarget(target)) {
       if (masked.has(secret)) continue;
       masked.add(secret);

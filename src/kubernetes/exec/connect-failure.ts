@@ -31,6 +31,11 @@ function explain(failure: unknown, server: URL): { readonly why: string; readonl
       hint: 'Correct certificate-authority-data in the kubeconfig.',
     };
   }
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
+    // The name may be that of the proxy.
+    const { hostname = server.hostname } = failure as { readonly hostname?: string };
+    return { why: `the name ${hostname} cannot be resolved (${code})`, hint: checkServer };
+  }
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') {
     return {
       why: `its certificate is for another name than ${server.hostname}`,
@@ -52,7 +57,8 @@ function explain(failure: unknown, server: URL): { readonly why: string; readonl
 /** A name with several addresses fails with an error for each and no text of its own. */
 function describeFailure(failure: unknown): string {
   const parts = failure instanceof AggregateError ? failure.errors.map(messageOf) : [];
-  return parts.length > 0 ? parts.join(', ') : messageOf(failure);
+  const text = parts.length > 0 ? parts.join(', ') : messageOf(failure);
+  return text === '' ? codeOf(failure) || 'no reason was given' : text;
 }
 
 /** Whether a failure after the connection was made is still one of TLS. */
@@ -61,6 +67,7 @@ export function isTlsFailure(failure: unknown): boolean {
 }
 
 function codeOf(failure: unknown): string {
-  const { code } = failure as NodeJS.ErrnoException;
-  return code ?? '';
+  // That of a DOMException is a number.
+  const { code } = failure as { readonly code?: unknown };
+  return typeof code === 'string' ? code : '';
 }

@@ -29,6 +29,24 @@ describe('unreachable', () => {
     expect(unreachable(cause, server).message).toContain(': no 127.0.0.1, no ::1');
   });
 
+  it('never leaves the reason empty', () => {
+    const cause = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' });
+    expect(unreachable(cause, server).message).toMatch(/: ECONNREFUSED$/);
+    expect(unreachable(new Error(''), server).message).toMatch(/: no reason was given$/);
+  });
+
+  it('names the name that does not resolve, which may be that of the proxy', () => {
+    const cause = Object.assign(failure('ENOTFOUND'), { hostname: 'proxy.invalid' });
+    const { message } = unreachable(cause, server, new URL('http://proxy.invalid:3128'));
+    expect(message).toContain('the name proxy.invalid cannot be resolved (ENOTFOUND)');
+  });
+
+  it('takes errors whose code is a number', () => {
+    const timeout = new DOMException('too late', 'TimeoutError');
+    expect(unreachable(timeout, server).message).toMatch(/: too late$/);
+    expect(isTlsFailure(timeout)).toBe(false);
+  });
+
   it('names the proxy without its credentials', () => {
     const proxy = new URL('http://user:secret@proxy.example:3128');
     const { message } = unreachable(failure('ECONNRESET'), server, proxy);
