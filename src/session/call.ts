@@ -9,7 +9,7 @@ import { MessageReader } from './message-reader.ts';
 const maxInFlightBytes = 1024 * 1024;
 
 /** Up to this size one copy is cheaper than several writes. */
-const maxCopiedBytes = 4 * 1024;
+const maxCopiedBytes = 16 * 1024;
 
 const responseHeaders = { ':status': 200, 'content-type': 'application/grpc' } as const;
 
