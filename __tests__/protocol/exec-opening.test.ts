@@ -333,6 +333,36 @@ describe('where asking another way is no use', () => {
     expect(error.message).toContain('(SPDY and WebSocket): HTTP 502 Bad Gateway');
   });
 
+  it.each<[string, Refuse, Refuse]>([
+    ['nothing at all', () => undefined, () => undefined],
+    ['silence after the switch', switchThen(() => undefined), () => undefined],
+    ['silence after a refusal', answering('502 Bad Gateway', html), () => undefined],
+    ['a refusal after silence', () => undefined, answering('502 Bad Gateway', html)],
+  ])('takes no silence for a refusal of upgrades: %s', async (_name, spdy, webSocket) => {
+    const server = await startServer({
+      intercept: (request) => {
+        (isSpdy(request) ? spdy : webSocket)(request);
+        return true;
+      },
+    });
+    const error = await failureOf(open(server, { handshakeTimeoutMs: 200 }));
+    expect(error.code).toBe('KUBE_API_FAILED');
+    expect(error.message).toContain('no answer within 0.2 s');
+    expect(error.hint).toContain('overloaded');
+    expect(server.requests).toHaveLength(2);
+  });
+
+  it('looks only at the start of a page', async () => {
+    const server = await startServer({
+      intercept: (request) => {
+        // Looking for tags takes a time that grows with the square of these.
+        answer(request, '502 Bad Gateway', `${'<'.repeat(5000)}<title>Late</title>`);
+        return true;
+      },
+    });
+    expect((await failureOf(open(server))).message).not.toContain('Late');
+  });
+
   it('cuts an endless refusal', async () => {
     const server = await startServer({
       intercept: ({ socket }) => {

@@ -17,6 +17,7 @@ import {
   type Refusal,
   refusalOf,
   refusedExec,
+  silentUpgrade,
 } from './refusals.ts';
 import { SpdyExec } from './spdy-exec.ts';
 import { requestUpgrade, type UpgradeRequest } from './upgrade.ts';
@@ -49,7 +50,7 @@ const everyProtocol: readonly ExecProtocol[] = ['spdy', 'websocket-v5', 'websock
  * over SPDY, taken the streams; whether the command runs, only its first byte tells. A stream that
  * fails before anyone listens has its error in `errored`. Throws
  * `KubernetesError` with `KUBE_API_UNREACHABLE`, `KUBE_UNAUTHORIZED`, `KUBE_FORBIDDEN`,
- * `KUBE_API_FAILED`, `EXEC_REFUSED` (the pod or container is not there), `EXEC_UPGRADE_REFUSED`
+ * `KUBE_API_FAILED` (nothing in time included), `EXEC_REFUSED` (the pod or container is not there), `EXEC_UPGRADE_REFUSED`
  * (nothing passes upgrades) or `EXEC_FAILED`, or the signal's reason.
  */
 export async function openExecStream(options: OpenExecOptions): Promise<ExecStream> {
@@ -147,6 +148,7 @@ async function tryTransport(
   const request = { method, headers, path: execPath(subject) };
   const result = await requestUpgrade(target, request, { signal, timeoutMs });
   if (result.kind === 'answered') return refusalOf(transport, result.answer, subject);
+  if (result.kind === 'silent') return silentUpgrade(transport, timeoutMs);
   if (result.kind === 'broken') {
     // In TLS 1.3 servers judge the client's certificate when the handshake seems done.
     if (isTlsFailure(result.error)) throw unreachable(result.error, target.server, target.proxy);
@@ -176,8 +178,9 @@ async function settle(
   const abort = (): void => {
     stream.destroy(signal.reason as Error);
   };
+  const late = new Error('its streams were not answered in time');
   const timeout = setTimeout(() => {
-    stream.destroy(new Error(`its streams were not answered within ${timeoutMs / 1000} s`));
+    stream.destroy(late);
   }, timeoutMs);
   // Stays on: the stream may fail before its owner listens, and `errored` will tell that as well.
   stream.on('error', () => undefined);
@@ -189,6 +192,7 @@ async function settle(
     return stream;
   } catch (error) {
     signal.throwIfAborted();
+    if (error === late) return silentUpgrade(transport, timeoutMs);
     if (error instanceof KubernetesError && error.code === 'EXEC_FAILED') throw error;
     return brokenUpgrade(transport, messageOf(error));
   } finally {

@@ -36,6 +36,8 @@ export function describePod({ namespace, pod, container }: ExecSubject): string 
 const upgradeHint =
   'Something between this runner and the API server does not pass connection upgrades: allow them there, or use another server address or connection.';
 
+const overloadedHint = 'The API server or the node may be overloaded; try again.';
+
 /** Judges a response that came in place of the upgrade. */
 export function refusalOf(
   transport: ExecTransport,
@@ -75,11 +77,7 @@ export function refusalOf(
     return refusal('EXEC_UPGRADE_REFUSED', upgradeHint, false);
   }
   if (answer.statusCode === 429 || answer.statusCode >= 500) {
-    return refusal(
-      'KUBE_API_FAILED',
-      'The API server or the node may be overloaded; try again.',
-      true,
-    );
+    return refusal('KUBE_API_FAILED', overloadedHint, true);
   }
   return refusal('EXEC_REFUSED', 'Check that the pod is running and has this container.', true);
 }
@@ -87,6 +85,16 @@ export function refusalOf(
 /** The connection broke before or during the upgrade, as gateways do with what they do not know. */
 export function brokenUpgrade(transport: ExecTransport, reason: string): Refusal {
   return { transport, code: 'EXEC_UPGRADE_REFUSED', reason, hint: upgradeHint, final: false };
+}
+
+/**
+ * Nothing came in time, as from a node under load.
+ *
+ * Another transport may be answered, since some gateways swallow what they do not know.
+ */
+export function silentUpgrade(transport: ExecTransport, timeoutMs: number): Refusal {
+  const reason = `no answer within ${timeoutMs / 1000} s`;
+  return { transport, code: 'KUBE_API_FAILED', reason, hint: overloadedHint, final: false };
 }
 
 /** The error for an exec that no transport could open; `refusals` has at least one. */
@@ -100,9 +108,11 @@ export function refusedExec(refusals: readonly Refusal[], subject: ExecSubject):
     reasons.size === 1
       ? ` (${told.map(({ transport }) => transport).join(' and ')}): ${[...reasons].join('')}`
       : `: ${told.map(({ transport, reason }) => `${transport}: ${reason}`).join('; ')}`;
+  // What met silence may be answered the next time, whatever became of the other way.
+  const mixed = codes.has('KUBE_API_FAILED') ? 'KUBE_API_FAILED' : 'EXEC_UPGRADE_REFUSED';
   return new KubernetesError(
-    codes.size === 1 ? onlyCode : 'EXEC_UPGRADE_REFUSED',
-    `The API server ${subject.host} refused exec into ${describePod(subject)}${ways}`,
+    codes.size === 1 ? onlyCode : mixed,
+    `The API server ${subject.host} did not open an exec into ${describePod(subject)}${ways}`,
     { hint: [...new Set(told.map(({ hint }) => hint))].join(' '), httpStatus: last?.httpStatus },
   );
 }
@@ -131,8 +141,10 @@ function originOf(location: string): string {
 
 /** First line of a text body, or the title of a page. */
 function excerpt({ body }: HttpAnswer): string {
-  const title = /<title>([^<]*)<\/title>/i.exec(body)?.[1];
-  const text = (title ?? body).replace(/<[^>]*>/g, ' ').trim();
+  // Bodies may be long and hostile, and the tags below are looked for in quadratic time.
+  const start = body.slice(0, 4096);
+  const title = /<title>([^<]*)<\/title>/i.exec(start)?.[1];
+  const text = (title ?? start).replace(/<[^>]*>/g, ' ').trim();
   return text.split('\n', 1).join('').replace(/\s+/g, ' ').slice(0, 200);
 }
 

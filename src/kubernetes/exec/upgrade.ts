@@ -30,7 +30,9 @@ export type UpgradeResult =
       readonly head: Buffer;
     }
   | { readonly kind: 'answered'; readonly answer: HttpAnswer }
-  /** The connection broke, or nothing came in time. */
+  /** Nothing came in time. */
+  | { readonly kind: 'silent' }
+  /** The connection broke. */
   | { readonly kind: 'broken'; readonly error: Error };
 
 export interface UpgradeOptions {
@@ -73,7 +75,7 @@ function exchange(socket: Socket, options: Exchange): Promise<UpgradeResult> {
   const { target, upgrade, signal, timeoutMs } = options;
   const { promise, resolve, reject } = Promise.withResolvers<UpgradeResult>();
   const timeout = setTimeout(() => {
-    resolve({ kind: 'broken', error: new Error(`no answer within ${timeoutMs / 1000} s`) });
+    resolve({ kind: 'silent' });
   }, timeoutMs);
   const abort = (): void => {
     reject(signal.reason as Error);
