@@ -264,7 +264,8 @@ function placement(
       ...(arch === undefined ? {} : { 'kubernetes.io/arch': arch }),
     },
     ...(arch === undefined ? { affinity: preferArchitecture(spec.preferredArchitecture) } : {}),
-    ...(spec.replicas > 1
+    // Spreading outweighs a preference, and pods of one builder must not differ in architecture.
+    ...(spec.replicas > 1 && arch !== undefined
       ? {
           topologySpreadConstraints: [
             {

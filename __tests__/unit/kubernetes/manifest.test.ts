@@ -169,6 +169,12 @@ describe('placement', () => {
       { topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
     ]);
   });
+
+  it('does not spread where that could mix architectures', () => {
+    expect(podOf({ replicas: 2, platform: undefined })).not.toHaveProperty(
+      'topologySpreadConstraints',
+    );
+  });
 });
 
 describe('the container', () => {
