@@ -656,6 +656,19 @@ describe('the way there', () => {
     expect(new Set(api.requests.map(({ connection }) => connection)).size).toBe(2);
   });
 
+  it.each(['ftp://ci:secret@api.example', 'https://ci:secret@'])(
+    'is refused without being shown when it is no URL of a server: %s',
+    async (server) => {
+      const api = await serve(() => undefined);
+      expect(() => createKubeClient(api.config({}, { server }), {})).toThrow(
+        expect.objectContaining({
+          code: 'KUBECONFIG_INVALID',
+          message: expect.not.stringContaining('secret'),
+        }),
+      );
+    },
+  );
+
   it('names a proxy of a kind that is not supported', async () => {
     const api = await serve(() => undefined);
     const config = api.config({}, { proxyUrl: 'socks5://127.0.0.1:1080' });

@@ -8,6 +8,7 @@ import {
   renderDaemonConfig,
 } from './buildkitd-config.ts';
 import { KubernetesError } from './errors.ts';
+import { looksLikePath } from './shown-path.ts';
 
 /** One file below `/etc/buildkit` of the daemon. */
 export interface DaemonFile {
@@ -58,17 +59,19 @@ export async function loadDaemonFiles(
 
 async function readCertificate(source: CertificateSource, folder: string): Promise<string> {
   if (source.pathOrPem.includes('-----BEGIN')) return source.pathOrPem;
-  return readText(path.resolve(folder, source.pathOrPem), source.usedAs);
+  const isShown = !source.secret && looksLikePath(source.pathOrPem);
+  const shown = isShown ? source.pathOrPem : 'the file that it names';
+  return readText(path.resolve(folder, source.pathOrPem), source.usedAs, shown);
 }
 
-async function readText(file: string, usedAs: string): Promise<string> {
+async function readText(file: string, usedAs: string, shown = file): Promise<string> {
   try {
     return await readFile(file, 'utf8');
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code ?? 'unreadable';
     const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw new KubernetesError('BUILDKITD_CONFIG_INVALID', `${usedAs}: ${file} ${why}`, {
-      hint: 'Give a path on the runner; relative ones start in the working folder of the job.',
+    throw new KubernetesError('BUILDKITD_CONFIG_INVALID', `${usedAs}: ${shown} ${why}`, {
+      hint: 'Give a path on the runner, relative ones start in the working folder of the job, or text with its PEM header.',
     });
   }
 }

@@ -10,6 +10,7 @@ import {
   type SelectedContext,
   selectContext,
 } from './kube-config-parse.ts';
+import { looksLikePath } from './shown-path.ts';
 
 /** Where Kubernetes mounts a pod's service account. */
 export const serviceAccountFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
@@ -65,8 +66,7 @@ async function fromInput(options: KubeConfigOptions): Promise<Found | undefined>
   const source = `the kubeconfig input (${value})`;
   const text = await readIfThere(file, source);
   if (text === undefined) {
-    // The value is shown only where it can hardly be a broken piece of a secret.
-    const shown = /^[\w@%+=:,./~-]{1,200}$/.test(value) ? ` ("${value}")` : '';
+    const shown = looksLikePath(value) ? ` ("${value}")` : '';
     throw new KubernetesError(
       'KUBECONFIG_MISSING',
       `the kubeconfig input${shown} is no existing file, no YAML and no base64 of YAML`,
@@ -79,14 +79,17 @@ async function fromInput(options: KubeConfigOptions): Promise<Found | undefined>
 async function fromVariable(options: KubeConfigOptions): Promise<Found | undefined> {
   const files = (options.env.KUBECONFIG ?? '').split(path.delimiter).filter((f) => f !== '');
   if (files.length === 0) return undefined;
-  const source = `KUBECONFIG (${files.join(path.delimiter)})`;
+  // Some put the text of a kubeconfig there.
+  const source = files.every(looksLikePath)
+    ? `KUBECONFIG (${files.join(path.delimiter)})`
+    : 'KUBECONFIG';
   const texts = await Promise.all(files.map((file) => readIfThere(file, source)));
   const configs = texts.flatMap((text, index) =>
     text === undefined ? [] : [parseFile(text, files[index] ?? '', source)],
   );
   if (configs.length === 0) {
     throw new KubernetesError('KUBECONFIG_MISSING', `${source} names no existing file`, {
-      hint: 'Correct KUBECONFIG or set the input kubeconfig.',
+      hint: 'Correct KUBECONFIG, which takes paths, or set the input kubeconfig, which takes text as well.',
     });
   }
   return { config: mergeKubeConfigs(configs), source };

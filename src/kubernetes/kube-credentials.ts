@@ -62,7 +62,8 @@ function pick<K extends string, V>(key: K, value: V | undefined): Partial<Record
 function parseServer(config: KubeConfig): URL {
   const server = URL.parse(config.cluster.server);
   if (server === null || !/^https?:$/.test(server.protocol)) {
-    throw invalid(config, `server "${config.cluster.server}" is no http or https URL`);
+    // Without the value, which may have a password.
+    throw invalid(config, `the server of context "${config.name}" is no http or https URL`);
   }
   return server;
 }
@@ -95,7 +96,9 @@ async function staticAuthorization(config: KubeConfig): Promise<string | undefin
 function impersonation(config: KubeConfig): Record<string, string> {
   const { user, groups } = config.user.impersonate;
   const [group, ...more] = groups;
-  if (more.length > 0) throw invalid(config, 'only one of as-groups is supported');
+  if (more.length > 0) {
+    throw invalid(config, 'only one of as-groups is supported', 'Name one group there.');
+  }
   return { ...pick('Impersonate-User', user), ...pick('Impersonate-Group', group) };
 }
 
@@ -198,6 +201,12 @@ async function loadLibrary(authProvider: object): Promise<LibraryKubeConfig> {
   return library;
 }
 
-function invalid(config: KubeConfig, why: string): KubernetesError {
-  return new KubernetesError('KUBECONFIG_INVALID', `${config.source} cannot be used: ${why}`);
+function invalid(
+  config: KubeConfig,
+  why: string,
+  hint = 'Compare it with the output of `kubectl config view`.',
+): KubernetesError {
+  return new KubernetesError('KUBECONFIG_INVALID', `${config.source} cannot be used: ${why}`, {
+    hint,
+  });
 }
