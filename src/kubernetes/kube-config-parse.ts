@@ -44,12 +44,15 @@ export interface ContextEntry {
   readonly namespace: string | undefined;
 }
 
+/** Entries by name, each read when it is asked for: stale ones that nobody uses may be broken. */
+type Entries<T> = ReadonlyMap<string, () => T>;
+
 /** One kubeconfig or several merged. */
 export interface KubeConfigData {
   readonly currentContext: string | undefined;
-  readonly contexts: ReadonlyMap<string, ContextEntry>;
-  readonly clusters: ReadonlyMap<string, ClusterEntry>;
-  readonly users: ReadonlyMap<string, UserEntry>;
+  readonly contexts: Entries<ContextEntry>;
+  readonly clusters: Entries<ClusterEntry>;
+  readonly users: Entries<UserEntry>;
 }
 
 /** What one context of a kubeconfig comes to. */
@@ -101,7 +104,7 @@ export function parseKubeConfig(
 
 /** Merges as kubectl does: the first one to define a name, or the current context, wins. */
 export function mergeKubeConfigs(configs: readonly KubeConfigData[]): KubeConfigData {
-  const merge = <T>(maps: readonly ReadonlyMap<string, T>[]): Map<string, T> =>
+  const merge = <T>(maps: readonly Entries<T>[]): Entries<T> =>
     new Map([...maps].reverse().flatMap((map) => [...map]));
   return {
     currentContext: configs
@@ -113,7 +116,7 @@ export function mergeKubeConfigs(configs: readonly KubeConfigData[]): KubeConfig
   };
 }
 
-/** Picks a context; throws `KUBE_CONTEXT_UNKNOWN` with the known ones, or `KUBECONFIG_INVALID`. */
+/** Picks a context and reads what it names; throws `KUBE_CONTEXT_UNKNOWN` with the known ones, or `KUBECONFIG_INVALID`. */
 export function selectContext(
   config: KubeConfigData,
   wanted: string | undefined,
@@ -129,7 +132,7 @@ export function selectContext(
       { hint: 'Set the input kube-context.' },
     );
   }
-  const context = config.contexts.get(name);
+  const context = config.contexts.get(name)?.();
   if (context === undefined) {
     const what = wanted === undefined ? 'current-context' : 'kube-context';
     throw new KubernetesError(
@@ -138,11 +141,11 @@ export function selectContext(
       { hint: 'Set the input kube-context to one of the known contexts.' },
     );
   }
-  const cluster = config.clusters.get(context.cluster);
+  const cluster = config.clusters.get(context.cluster)?.();
   if (cluster === undefined) {
     throw invalid(origin, `context "${name}" names cluster "${context.cluster}", which is missing`);
   }
-  const user = context.user === undefined ? anonymousUser : config.users.get(context.user);
+  const user = context.user === undefined ? anonymousUser : config.users.get(context.user)?.();
   if (user === undefined) {
     throw invalid(
       origin,
@@ -183,17 +186,20 @@ function readNamed<T>(input: {
   readonly item: string;
   readonly origin: string;
   readonly read: (fields: Fields, path: string) => T;
-}): Map<string, T> {
+}): Entries<T> {
   const list = input.root[input.list] ?? [];
   if (!Array.isArray(list)) throw invalid(input.origin, `"${input.list}" is no list`);
-  const result = new Map<string, T>();
+  const result = new Map<string, () => T>();
   for (const [index, element] of (list as unknown[]).entries()) {
-    const path = `${input.list}[${index}]`;
-    if (!isFields(element)) throw invalid(input.origin, `${path} is no mapping`);
-    const name = required(element, 'name', path, input.origin);
-    const fields = element[input.item] ?? {};
-    if (!isFields(fields)) throw invalid(input.origin, `${path}.${input.item} is no mapping`);
-    if (!result.has(name)) result.set(name, input.read(fields, `${path}.${input.item}`));
+    // Without a name there is no way to choose it.
+    const name = isFields(element) ? optionalText(element.name) : undefined;
+    if (!isFields(element) || name === undefined || result.has(name)) continue;
+    const path = `${input.list}[${index}].${input.item}`;
+    result.set(name, () => {
+      const fields = element[input.item] ?? {};
+      if (!isFields(fields)) throw invalid(input.origin, `${path} is no mapping`);
+      return input.read(fields, path);
+    });
   }
   return result;
 }
@@ -226,6 +232,10 @@ function readUser(
   path: string,
   origin: string,
 ): UserEntry {
+  for (const key of ['as-uid', 'as-user-extra']) {
+    if (fields[key] === undefined) continue;
+    throw invalid(origin, `${path}.${key} is not supported`, 'Use a user without it.');
+  }
   const tokenFile = optionalText(fields.tokenFile) ?? optionalText(fields['token-file']);
   const impersonated = optionalText(fields.as);
   const exec = fields.exec;
@@ -300,8 +310,10 @@ function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function invalid(origin: string, why: string): KubernetesError {
-  return new KubernetesError('KUBECONFIG_INVALID', `${origin} cannot be used: ${why}`, {
-    hint: 'Compare it with the output of `kubectl config view`.',
-  });
+function invalid(
+  origin: string,
+  why: string,
+  hint = 'Compare it with the output of `kubectl config view`.',
+): KubernetesError {
+  return new KubernetesError('KUBECONFIG_INVALID', `${origin} cannot be used: ${why}`, { hint });
 }

@@ -113,8 +113,12 @@ describe('loadKubeConfig', () => {
       });
     });
 
-    it('is not shown where it may be a broken secret', async () => {
-      const secret = `s3cr3t-${'x'.repeat(300)}`;
+    it.each([
+      `s3cr3t-${'x'.repeat(300)}`,
+      's3cr3t.token.of-a_service-account',
+      's3cr3t/with+slashes=',
+      `/s3cr3t${'x'.repeat(60)}`,
+    ])('is not shown where it may be a secret: %s', async (secret) => {
       const failure = await load({ kubeconfig: secret }).catch((thrown: unknown) => thrown);
       expect(String(failure)).not.toContain('s3cr3t');
     });
@@ -148,7 +152,41 @@ describe('loadKubeConfig', () => {
     });
   });
 
+  it.each([
+    ['KUBECONFIG', (text: string) => ({ env: { KUBECONFIG: text } })],
+    ['the input', (text: string) => ({ kubeconfig: text })],
+  ])('never shows text that was given in place of a path: %s', async (_name, give) => {
+    const text = 'token: hunter2: /etc\n';
+    const failure = await load(give(text)).catch((thrown: unknown) => thrown);
+    expect(failure).toMatchObject({ code: 'KUBECONFIG_MISSING' });
+    expect(String(failure)).not.toContain('hunter2');
+  });
+
   describe('contexts', () => {
+    it('that are not chosen, and what they name, may be broken', async () => {
+      const broken = config('one')
+        .replace('clusters:', '- name: stale\n  context: {user: one}\n- nothing\nclusters:')
+        .replace('users:', '- name: stale\n- {}\nusers:')
+        .concat('- name: stale\n  user: {exec: {}, as-uid: "7"}\n- name: worse\n  user: 7\n');
+      expect(await load({ kubeconfig: broken })).toMatchObject({ name: 'one' });
+      await expect(load({ kubeconfig: broken, kubeContext: 'stale' })).rejects.toMatchObject({
+        code: 'KUBECONFIG_INVALID',
+        message: expect.stringContaining('contexts[1].context.cluster is missing'),
+      });
+    });
+
+    it.each(['as-uid: "7"', 'as-user-extra: {scopes: [view]}'])(
+      'are refused where a user would act as another than meant: %s',
+      async (more) => {
+        const kubeconfig = config('one').replace('{token: token-of-one}', `{as: other, ${more}}`);
+        await expect(load({ kubeconfig })).rejects.toMatchObject({
+          code: 'KUBECONFIG_INVALID',
+          message: expect.stringMatching(/users\[0\]\.user\.as-u\S+ is not supported$/),
+          hint: 'Use a user without it.',
+        });
+      },
+    );
+
     it('that are unknown are answered with those that are', async () => {
       const more = '\n';
       const kubeconfig = config('one', more).replace(
