@@ -1,4 +1,5 @@
 import { BlockList, isIP, isIPv6 } from 'node:net';
+import { KubernetesError } from './errors.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -7,17 +8,32 @@ type Env = Readonly<Record<string, string | undefined>>;
  *
  * `HTTPS_PROXY` or `HTTP_PROXY` by the scheme of the server, either case; `NO_PROXY` has names,
  * `.suffixes`, addresses, CIDR ranges, each with an optional port, or `*`. Loopback is never proxied.
+ * Throws `KUBE_API_UNREACHABLE` for what is no such proxy.
  */
 export function proxyFromEnvironment(server: URL, env: Env): URL | undefined {
-  const name = server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY';
-  const value = env[name] ?? env[name.toLowerCase()] ?? '';
+  const { name, value } = setting(env, server.protocol === 'https:' ? 'HTTPS_PROXY' : 'HTTP_PROXY');
   if (value === '') return undefined;
   const host = server.hostname.replace(/^\[|\]$/g, '').toLowerCase();
   if (host === 'localhost' || isLoopback(host)) return undefined;
   const port = server.port === '' ? (server.protocol === 'https:' ? '443' : '80') : server.port;
-  const exceptions = (env.NO_PROXY ?? env.no_proxy ?? '').split(',');
+  const exceptions = setting(env, 'NO_PROXY').value.split(',');
   if (exceptions.some((entry) => exempts(entry.trim().toLowerCase(), host, port))) return undefined;
-  return new URL(value.includes('://') ? value : `http://${value}`);
+  const proxy = URL.parse(value.includes('://') ? value : `http://${value}`);
+  if (proxy !== null && /^https?:$/.test(proxy.protocol)) return proxy;
+  // Without the value, which may have a password.
+  throw new KubernetesError(
+    'KUBE_API_UNREACHABLE',
+    `the variable ${name} names no http or https proxy for ${server.host}`,
+    {
+      hint: `Correct ${name}, such as http://proxy.example:3128, or add ${server.hostname} to NO_PROXY.`,
+    },
+  );
+}
+
+/** Upper case wins, but an empty one is as good as unset. */
+function setting(env: Env, name: string): { readonly name: string; readonly value: string } {
+  const found = [name, name.toLowerCase()].find((each) => (env[each] ?? '') !== '') ?? name;
+  return { name: found, value: env[found] ?? '' };
 }
 
 function exempts(entry: string, host: string, port: string): boolean {

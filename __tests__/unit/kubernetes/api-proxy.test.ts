@@ -13,6 +13,28 @@ describe('proxyFromEnvironment', () => {
     expect(proxyFromEnvironment(new URL('http://api.example'), env)?.href).toBe('http://two:2/');
   });
 
+  it('takes lower case where upper case is empty', () => {
+    const env = { HTTPS_PROXY: '', https_proxy: 'one:1', NO_PROXY: '', no_proxy: 'api.example' };
+    expect(proxyFromEnvironment(new URL('https://other.example'), env)?.href).toBe('http://one:1/');
+    expect(proxyFromEnvironment(new URL('https://api.example'), env)).toBeUndefined();
+  });
+
+  it.each(['http://user:secret@', 'user:secret@one:port', 'socks5://user:secret@one:1'])(
+    'names the variable that has no such proxy: %s',
+    (https_proxy) => {
+      const server = new URL('https://api.example:6443');
+      expect(() => proxyFromEnvironment(server, { https_proxy })).toThrow(
+        expect.objectContaining({
+          code: 'KUBE_API_UNREACHABLE',
+          message: 'the variable https_proxy names no http or https proxy for api.example:6443',
+        }),
+      );
+      expect(proxyFromEnvironment(server, { https_proxy, NO_PROXY: 'api.example' })).toBe(
+        undefined,
+      );
+    },
+  );
+
   it('never proxies loopback', () => {
     expect(proxied('https://localhost:6443', {})).toBe(false);
     expect(proxied('https://127.0.0.9:6443', {})).toBe(false);
