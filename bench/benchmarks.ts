@@ -3,9 +3,10 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import { Job } from '../scripts/action-runner.ts';
+import { clusterInputs } from '../scripts/find-cluster.ts';
 import { type BenchContext, largeFileContext, manyFilesContext, smallContext } from './contexts.ts';
 import type { Benchmark, Place, Prepared, Sample } from './measure.ts';
-import { driverInputs, OurBuilder, readTransfer } from './ours.ts';
+import { OurBuilder, readTransfer } from './ours.ts';
 import { buildctl, Buildx, findPod, runTool } from './peers.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -78,7 +79,7 @@ async function prepareColdStart(place: Place): Promise<Prepared> {
         workspace: context.path,
         env: { KUBECONFIG: place.cluster.kubeconfig },
       });
-      const step = job.step(driverInputs(place));
+      const step = job.step(clusterInputs(place.cluster, place.namespace));
       try {
         const startedMs = performance.now();
         const running = step.main();

@@ -1,4 +1,5 @@
 import { Job, type Step, type StepResult } from '../scripts/action-runner.ts';
+import { clusterInputs } from '../scripts/find-cluster.ts';
 import type { Place, Sample } from './measure.ts';
 import { watchPeakMemory } from './peak-memory.ts';
 
@@ -17,7 +18,10 @@ export class OurBuilder implements AsyncDisposable {
   async build(
     inputs: Readonly<Record<string, string>>,
   ): Promise<StepResult & { peakRssMb: number | undefined }> {
-    const step = this.#job.step({ ...driverInputs(this.#place), ...inputs });
+    const step = this.#job.step({
+      ...clusterInputs(this.#place.cluster, this.#place.namespace),
+      ...inputs,
+    });
     this.#first ??= step;
     const running = step.main();
     const peakRssMb = watchPeakMemory(running.child);
@@ -35,17 +39,6 @@ export class OurBuilder implements AsyncDisposable {
     await this.#first?.post().done;
     this.#job[Symbol.dispose]();
   }
-}
-
-/** The inputs that choose the cluster of this run. */
-export function driverInputs({ cluster, namespace }: Place): Record<string, string> {
-  const image = cluster.image === undefined ? '' : `,image=${cluster.image}`;
-  return {
-    'driver-opts': `namespace=${namespace}${image}`,
-    ...(cluster.buildkitdConfig === undefined
-      ? {}
-      : { 'buildkitd-config': cluster.buildkitdConfig }),
-  };
 }
 
 /** What a step's log says of the context: bytes of files, and all bytes that went to the pod. */

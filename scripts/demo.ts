@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { Job } from './action-runner.ts';
 import { createNamespace } from './cluster-namespace.ts';
-import { findCluster } from './find-cluster.ts';
+import { clusterInputs, findCluster } from './find-cluster.ts';
 import { pullImage } from './registry-pull.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -18,8 +18,7 @@ using job = new Job({ workspace: root, env: { KUBECONFIG: cluster.kubeconfig } }
 const tag = `${cluster.registry}/demo/hello:${String(Date.now())}`;
 const step = job.step({
   context: 'examples/hello',
-  'driver-opts': `namespace=${namespace.name}${cluster.image === undefined ? '' : `,image=${cluster.image}`}`,
-  ...(cluster.buildkitdConfig === undefined ? {} : { 'buildkitd-config': cluster.buildkitdConfig }),
+  ...clusterInputs(cluster, namespace.name),
   'build-args': 'GREETING=Good morning',
   tags: tag,
   push: 'true',

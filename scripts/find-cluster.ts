@@ -59,3 +59,14 @@ export function readLocalCluster(): Cluster {
     bin: env.bin,
   };
 }
+
+/** The inputs that choose this cluster and a namespace of it for a step of the action. */
+export function clusterInputs(
+  { image, buildkitdConfig }: Cluster,
+  namespace: string,
+): Record<string, string> {
+  return {
+    'driver-opts': `namespace=${namespace}${image === undefined ? '' : `\nimage=${image}`}`,
+    ...(buildkitdConfig === undefined ? {} : { 'buildkitd-config': buildkitdConfig }),
+  };
+}

@@ -6,7 +6,7 @@ import { pack } from 'tar-stream';
 
 import { Job } from '../../scripts/action-runner.ts';
 import { createNamespace, type TestNamespace } from '../../scripts/cluster-namespace.ts';
-import { findCluster } from '../../scripts/find-cluster.ts';
+import { clusterInputs, findCluster } from '../../scripts/find-cluster.ts';
 import { ContextFolder, type ContextSpec } from '../helpers/context-folder.ts';
 import { Peer } from '../helpers/peer.ts';
 
@@ -370,10 +370,7 @@ describe('the same build by buildx and by us', () => {
         }),
       );
       const step = job.step({
-        'driver-opts': `namespace=${namespace.name}${cluster.image === undefined ? '' : `,image=${cluster.image}`}`,
-        ...(cluster.buildkitdConfig === undefined
-          ? {}
-          : { 'buildkitd-config': cluster.buildkitdConfig }),
+        ...clusterInputs(cluster, namespace.name),
         ...inputs,
         outputs: exported(reference('ours')),
       });

@@ -7,7 +7,7 @@ import { parse, stringify } from 'yaml';
 
 import { Job, type RunningStep, type Step, type StepResult } from '../../scripts/action-runner.ts';
 import { createNamespace, type TestNamespace } from '../../scripts/cluster-namespace.ts';
-import type { Cluster } from '../../scripts/find-cluster.ts';
+import { type Cluster, clusterInputs } from '../../scripts/find-cluster.ts';
 import { ContextFolder, type ContextSpec } from './context-folder.ts';
 
 interface PlaygroundOptions {
@@ -51,15 +51,7 @@ export class Playground implements AsyncDisposable {
 
   /** A step with the inputs that every build on this cluster needs, and `inputs` over them. */
   step(inputs: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Step {
-    const { image, buildkitdConfig } = this.#cluster;
-    return this.#job.step(
-      {
-        'driver-opts': this.driverOpts(image === undefined ? {} : { image }),
-        ...(buildkitdConfig === undefined ? {} : { 'buildkitd-config': buildkitdConfig }),
-        ...inputs,
-      },
-      env,
-    );
+    return this.#job.step({ ...clusterInputs(this.#cluster, this.namespace), ...inputs }, env);
   }
 
   /** `driver-opts` for this namespace. */
