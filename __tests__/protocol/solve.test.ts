@@ -230,6 +230,26 @@ describe('solve', () => {
     expect(names).toEqual(['RUN b']);
   });
 
+  it('does not ask again once it was told something', async () => {
+    const forgotten = Promise.withResolvers<undefined>();
+    await using daemon = await daemonOf({
+      Status: (call) => {
+        call.reply(vertex({}));
+        call.end(5, 'no such job the-ref');
+        forgotten.resolve(undefined);
+      },
+      Solve: async (call) => {
+        await forgotten.promise;
+        setTimeout(() => {
+          succeed(call);
+        }, 700);
+      },
+    });
+    const { error, names } = await build(daemon);
+    expect(error).toBeUndefined();
+    expect(names).toEqual(['RUN b']);
+  });
+
   it('does not wait for ever for a status that does not end', async () => {
     await using daemon = await daemonOf({ Solve: succeed, Status: () => undefined });
     expect((await build(daemon)).error).toBeUndefined();
@@ -255,6 +275,31 @@ describe('solve', () => {
       const { error } = await build(daemon, { signal: AbortSignal.abort(new Error('early')) });
       expect(error).toMatchObject({ code: 'SOLVE_CANCELED', cause: new Error('early') });
       expect(daemon.callsOf('Solve')).toEqual([]);
+    });
+
+    it('leaves late status messages when the build is over', async () => {
+      const controller = new AbortController();
+      const solved = Promise.withResolvers<undefined>();
+      await using daemon = await daemonOf({
+        Solve: (call) => {
+          succeed(call);
+          solved.resolve(undefined);
+        },
+        Status: async (call) => {
+          await solved.promise;
+          // One message a second: without the cancellation this never becomes quiet.
+          const timer = setInterval(() => {
+            call.reply(vertex({}));
+            controller.abort();
+          }, 1000);
+          void call.closed.then(() => {
+            clearInterval(timer);
+          });
+        },
+      });
+      const { response } = await build(daemon, { signal: controller.signal });
+      expect(response).toEqual({ 'containerimage.digest': 'sha256:d' });
+      expect(await daemon.callsOf('Status')[0]?.closed).toBe(8);
     });
 
     it('gives up on a daemon that does not stop', async () => {

@@ -128,10 +128,12 @@ class SolveRun {
         }
         return;
       } catch (error) {
-        if (this.#solved || !isUnknownBuild(error)) {
+        if (!isUnknownBuild(error)) {
           this.#end(error);
           return;
         }
+        // Asked again, the daemon would tell all from the start.
+        if (this.#solved || this.#lastStatusMs !== undefined) return;
         await sleep(statusRetryMs, undefined, { signal }).catch(() => undefined);
       }
     }
@@ -151,12 +153,18 @@ class SolveRun {
     this.#solve.abort(cause);
   }
 
-  /** Ends the session and waits for late status messages. */
+  /** Ends the session and waits for late status messages, unless it is cancelled by now. */
   async #settle(session: Promise<void>, status: Promise<void>): Promise<void> {
+    const { signal } = this.#options;
     this.#session.abort();
     const done = new AbortController();
     const quiet = this.#cutQuietStatus(done.signal);
+    const cut = (): void => {
+      this.#status.abort();
+    };
+    signal.addEventListener('abort', cut);
     await Promise.all([session, status]);
+    signal.removeEventListener('abort', cut);
     done.abort();
     await quiet;
   }
