@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
 
@@ -14,14 +13,13 @@ import {
   type JobIdentity,
 } from '../../src/kubernetes/driver.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
-import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
-import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import { builderSelector } from '../../src/kubernetes/manifest.ts';
 import { type Removal, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';
 import type { Logger } from '../../src/shared/logger.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
+import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
 import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts';
 
 const cluster = findCluster();
@@ -76,11 +74,6 @@ const logger: Logger = {
   endGroup: () => undefined,
 };
 
-async function clientFrom(kubeconfig: string): Promise<KubeClient> {
-  const from = { kubeconfig, kubeContext: undefined, env: {}, homeFolder: homedir() };
-  return createKubeClient(await loadKubeConfig(from), {});
-}
-
 interface Changes {
   readonly driver?: Partial<KubernetesDriverOptions>;
   readonly builder?: Partial<BuilderOptions>;
@@ -89,30 +82,16 @@ interface Changes {
 }
 
 async function start(changes: Changes = {}): Promise<Builder> {
-  const driver: KubernetesDriverOptions = {
-    namespace: playground.namespace,
-    image: cluster.image ?? 'moby/buildkit:buildx-stable-1',
-    replicas: 1,
-    requests: { cpu: '250m', memory: '512Mi' },
-    limits: {},
-    timeoutMs: 60_000,
-    timeoutIsExplicit: false,
-    ...changes.driver,
-  };
-  const options: BuilderOptions = {
-    kubeconfig: undefined,
-    kubeContext: undefined,
-    connection: 'auto',
-    platforms: [],
-    runnerPlatform: { os: 'linux', architecture: 'amd64', variant: '' },
-    buildkitdConfig: undefined,
-    buildkitdConfigInline: undefined,
-    registryConfig: {},
-    entitlements: [],
+  const options = builderOptions({
     maxLifetimeMs: 3_600_000,
     ...changes.builder,
-    driver,
-  };
+    driver: {
+      namespace: playground.namespace,
+      image: cluster.image ?? 'moby/buildkit:buildx-stable-1',
+      timeoutMs: 60_000,
+      ...changes.driver,
+    },
+  });
   const builder = await bootstrap({
     client,
     builder: options,

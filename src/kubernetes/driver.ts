@@ -23,6 +23,8 @@ import { untilAnswer } from './until-answer.ts';
 
 export type { BuilderState } from './teardown.ts';
 
+const defaultImage = 'moby/buildkit:buildx-stable-1';
+
 /** The node reports the end of a container up to a second late, and the server a little later. */
 const explainWaitMs = 3_000;
 
@@ -193,7 +195,7 @@ function specify(options: BootstrapOptions, files: readonly DaemonFile[]): Build
   }
   const looks = {
     namespace: driver.namespace ?? client.namespace,
-    image: driver.image,
+    image: driver.image ?? defaultImage,
     replicas: driver.replicas,
     resources: { requests: driver.requests, limits: driver.limits },
     platform,

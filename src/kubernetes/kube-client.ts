@@ -1,5 +1,16 @@
 import type { ResolveApiTarget } from './api-target.ts';
-import type { Job, KubeEvent, KubeList, KubeObject, Pod, Workload } from './kube-objects.ts';
+import type {
+  Job,
+  KubeEvent,
+  KubeList,
+  KubeObject,
+  Lease,
+  Node,
+  Pod,
+  ResourceQuota,
+  Secret,
+  Workload,
+} from './kube-objects.ts';
 
 /** What each resource holds. */
 export interface ResourceTypes {
@@ -7,9 +18,14 @@ export interface ResourceTypes {
   readonly deployments: Workload;
   readonly events: KubeEvent;
   readonly jobs: Job;
+  readonly leases: Lease;
+  readonly persistentvolumeclaims: KubeObject;
+  readonly poddisruptionbudgets: KubeObject;
   readonly pods: Pod;
   readonly replicasets: Workload;
-  readonly secrets: KubeObject;
+  readonly resourcequotas: ResourceQuota;
+  readonly secrets: Secret;
+  readonly statefulsets: Workload;
 }
 
 export type ResourceName = keyof ResourceTypes;
@@ -82,10 +98,21 @@ export interface KubeClient extends Disposable {
   ): AsyncGenerator<WatchEvent<ResourceTypes[R]>, void, undefined>;
   create<R extends ResourceName>(
     resource: R,
+    at: {
+      readonly namespace: string;
+      readonly manifest: { metadata?: { name?: string } };
+      /** Whether the server only says what would become of it. */
+      readonly dryRun?: boolean;
+    },
+    signal: AbortSignal,
+  ): Promise<Observed<ResourceTypes[R]>>;
+  /** Puts a whole object in place of the one that has the `resourceVersion` in its metadata. */
+  replace<R extends ResourceName>(
+    resource: R,
     at: { readonly namespace: string; readonly manifest: { metadata?: { name?: string } } },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>>;
-  /** A JSON merge patch. */
+  /** A JSON merge patch; with `metadata.resourceVersion` in it, only of that version. */
   patch<R extends ResourceName>(
     resource: R,
     at: { readonly namespace: string; readonly name: string; readonly patch: object },
@@ -109,6 +136,9 @@ export interface KubeClient extends Disposable {
     },
     signal: AbortSignal,
   ): Promise<string>;
+  /** All nodes of the cluster. */
+  listNodes(signal: AbortSignal): Promise<readonly Node[]>;
+  getNode(name: string, signal: AbortSignal): Promise<Node>;
   /** Throws `NAMESPACE_MISSING` when there is none. */
   checkNamespace(namespace: string, signal: AbortSignal): Promise<void>;
   /** What the user may do in a namespace; `incomplete` when some authorizer keeps it secret. */

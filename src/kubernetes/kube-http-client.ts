@@ -15,18 +15,9 @@ import type { KubeConfig } from './kube-config.ts';
 import { createTargetReader } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
 import { type ApiCall, ApiRefusal, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
-import type { KubeList, Status } from './kube-objects.ts';
+import type { KubeList, Node, Status } from './kube-objects.ts';
+import { groups, pathOf, queryOf } from './kube-paths.ts';
 import { maskingTargets } from './target-secrets.ts';
-
-const groups: Readonly<Record<ResourceName, string>> = {
-  configmaps: '',
-  deployments: 'apps',
-  events: '',
-  jobs: 'batch',
-  pods: '',
-  replicasets: 'apps',
-  secrets: '',
-};
 
 export interface KubeClientOptions {
   /** Told what is secret before anything is sent. */
@@ -124,13 +115,34 @@ class HttpKubeClient implements KubeClient {
 
   create<R extends ResourceName>(
     resource: R,
+    at: {
+      readonly namespace: string;
+      readonly manifest: { metadata?: { name?: string } };
+      readonly dryRun?: boolean;
+    },
+    signal: AbortSignal,
+  ): Promise<Observed<ResourceTypes[R]>> {
+    const { namespace, manifest, dryRun = false } = at;
+    const call = {
+      method: 'POST',
+      path: pathOf(resource, namespace),
+      body: manifest,
+      ...(dryRun ? { query: { dryRun: 'All' } } : {}),
+    } as const;
+    const about = { verb: 'create', resource, namespace, name: manifest.metadata?.name };
+    return this.#object(call, about, signal);
+  }
+
+  replace<R extends ResourceName>(
+    resource: R,
     at: { readonly namespace: string; readonly manifest: { metadata?: { name?: string } } },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>> {
     const { namespace, manifest } = at;
-    const call = { method: 'POST', path: pathOf(resource, namespace), body: manifest } as const;
-    const about = { verb: 'create', resource, namespace, name: manifest.metadata?.name };
-    return this.#object(call, about, signal);
+    const name = manifest.metadata?.name ?? '';
+    const path = pathOf(resource, namespace, name);
+    const about = { verb: 'update', resource, namespace, name };
+    return this.#object({ method: 'PUT', path, body: manifest }, about, signal);
   }
 
   patch<R extends ResourceName>(
@@ -179,6 +191,18 @@ class HttpKubeClient implements KubeClient {
     const about = { verb: 'get', resource: 'pods/log', namespace: at.namespace, name: at.name };
     const answer = await this.#call({ method: 'GET', path, query }, about, signal);
     return answer.text;
+  }
+
+  async listNodes(signal: AbortSignal): Promise<readonly Node[]> {
+    const call = { method: 'GET', path: '/api/v1/nodes' } as const;
+    const about = { verb: 'list', resource: 'nodes' };
+    return (await this.#object<KubeList<Node>>(call, about, signal)).object.items;
+  }
+
+  async getNode(name: string, signal: AbortSignal): Promise<Node> {
+    const call = { method: 'GET', path: `/api/v1/nodes/${encodeURIComponent(name)}` } as const;
+    return (await this.#object<Node>(call, { verb: 'get', resource: 'nodes', name }, signal))
+      .object;
   }
 
   async checkNamespace(namespace: string, signal: AbortSignal): Promise<void> {
@@ -274,21 +298,6 @@ interface CallSubject {
   readonly resource: string;
   readonly namespace?: string;
   readonly name?: string | undefined;
-}
-
-function pathOf(resource: ResourceName, namespace: string, name?: string): string {
-  const group = groups[resource];
-  const root = group === '' ? '/api/v1' : `/apis/${group}/v1`;
-  const folder = `${root}/namespaces/${encodeURIComponent(namespace)}/${resource}`;
-  return name === undefined ? folder : `${folder}/${encodeURIComponent(name)}`;
-}
-
-function queryOf(selection: Selection): Record<string, string> {
-  const { labelSelector, fieldSelector } = selection;
-  return {
-    ...(labelSelector === undefined ? {} : { labelSelector }),
-    ...(fieldSelector === undefined ? {} : { fieldSelector }),
-  };
 }
 
 /** Throws `ApiRefusal` for an ERROR event, such as 410 when the version is too old. */

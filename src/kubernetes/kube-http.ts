@@ -31,7 +31,7 @@ const largestAnswerBytes = 64 * 1024 * 1024;
 
 /** One call, as HTTP has it. */
 export interface ApiCall {
-  readonly method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Below the server's own path, with a leading slash. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;

@@ -40,9 +40,59 @@ export interface Job extends KubeObject {
   readonly status?: { readonly startTime?: string; readonly conditions?: readonly Condition[] };
 }
 
-/** Deployment and ReplicaSet alike. */
+/** Deployment, StatefulSet and ReplicaSet alike. */
 export interface Workload extends KubeObject {
-  readonly status?: { readonly conditions?: readonly Condition[] };
+  readonly spec?: {
+    readonly replicas?: number;
+    readonly selector?: { readonly matchLabels?: Readonly<Record<string, string>> };
+    /** A pod template, to be compared rather than read. */
+    readonly template?: KubeTree;
+    readonly volumeClaimTemplates?: readonly KubeTree[];
+  };
+  readonly status?: {
+    readonly replicas?: number;
+    readonly conditions?: readonly Condition[];
+  };
+}
+
+/** Any part of an object. */
+export type KubeTree = Readonly<Record<string, unknown>>;
+
+/** `coordination.k8s.io/v1`; times have microseconds. */
+export interface Lease extends KubeObject {
+  readonly spec?: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+  };
+}
+
+/** Values of `data` are base64. */
+export interface Secret extends KubeObject {
+  readonly data?: Readonly<Record<string, string>>;
+}
+
+export interface ResourceQuota extends KubeObject {
+  readonly status?: {
+    readonly hard?: Readonly<Record<string, string>>;
+    readonly used?: Readonly<Record<string, string>>;
+  };
+}
+
+export interface Node extends KubeObject {
+  readonly spec?: {
+    readonly unschedulable?: boolean;
+    readonly taints?: readonly { readonly key: string; readonly effect: string }[];
+  };
+  readonly status?: {
+    readonly conditions?: readonly Condition[];
+    readonly nodeInfo?: { readonly architecture?: string; readonly operatingSystem?: string };
+    readonly runtimeHandlers?: readonly {
+      readonly name?: string;
+      readonly features?: { readonly userNamespaces?: boolean };
+    }[];
+  };
 }
 
 export interface TerminatedState {
@@ -78,6 +128,7 @@ export interface Pod extends KubeObject {
     readonly phase?: string;
     readonly reason?: string;
     readonly message?: string;
+    readonly podIP?: string;
     readonly conditions?: readonly Condition[];
     readonly containerStatuses?: readonly ContainerStatus[];
   };

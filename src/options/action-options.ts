@@ -37,6 +37,9 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
   problems.throwIfAny();
   return {
     builder,
+    append: [],
+    render: false,
+    retries: 0,
     build,
     registryAuth,
     contextReason,

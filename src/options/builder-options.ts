@@ -28,6 +28,16 @@ export function parseBuilderOptions(
     checkDriver(reader.string('driver'));
   });
   return {
+    name: undefined,
+    mustExist: false,
+    cleanup: true,
+    keepState: false,
+    remote: undefined,
+    affinityKey: undefined,
+    maxBuildsPerPod: 0,
+    queueTimeoutMs: 30 * 60_000,
+    buildkitdFlags: [],
+    podTemplate: undefined,
     kubeconfig: reader.optional('kubeconfig'),
     kubeContext: reader.optional('kube-context'),
     connection: problems.guard('auto', () => parseConnection(reader.string('connection'))),

@@ -19,7 +19,6 @@ import type { KubernetesDriverOptions } from './options.ts';
 import { parseResources, resourceOptionNames } from './resources.ts';
 
 const input = 'driver-opts';
-const defaultImage = 'moby/buildkit:buildx-stable-1';
 const defaultTimeoutMs = 120_000;
 const mostReplicas = 2 ** 31 - 1;
 /** Timers of Node cannot wait longer. */
@@ -49,9 +48,24 @@ export function parseDriverOptions(reader: InputReader): KubernetesDriverOptions
   };
   return {
     namespace: parse<string | undefined>('namespace', undefined, parseNamespace),
-    image: parse('image', defaultImage, parseImage),
+    image: parse<string | undefined>('image', undefined, parseImage),
+    imagePullPolicy: undefined,
+    imagePullSecrets: [],
     replicas: parse('replicas', 1, parseReplicas),
+    mode: 'privileged',
     ...parseResources(given, problems),
+    stateVolume: { kind: 'empty-dir' },
+    nodeSelector: {},
+    tolerations: [],
+    serviceAccount: undefined,
+    schedulerName: undefined,
+    annotations: {},
+    labels: {},
+    env: {},
+    qemuImage: undefined,
+    loadBalance: 'sticky',
+    defaultLoad: false,
+    drainTimeoutMs: undefined,
     timeoutMs: parse('timeout', defaultTimeoutMs, parseTimeout),
     timeoutIsExplicit: given.has('timeout'),
   };
@@ -102,8 +116,8 @@ function parseNamespace(value: string): string {
 }
 
 /** An empty name keeps the default, as in buildx. */
-function parseImage(value: string): string {
-  if (value === '') return defaultImage;
+function parseImage(value: string): string | undefined {
+  if (value === '') return undefined;
   if (parseImageReference(value) !== undefined) return value;
   throw invalidInput({
     input,

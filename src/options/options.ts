@@ -19,14 +19,63 @@ export interface ResourceQuantities {
   readonly 'ephemeral-storage'?: string;
 }
 
+/** How much the daemon may do on its node; `auto` is the least that works. */
+export type BuilderMode = 'privileged' | 'rootless' | 'userns' | 'auto';
+
+/** How a build chooses among the pods of a builder. */
+export type LoadBalance = 'sticky' | 'random' | 'least-busy' | 'buildx';
+
+/** As in a pod's spec. */
+export interface Toleration {
+  readonly key?: string;
+  readonly operator?: 'Equal' | 'Exists';
+  readonly value?: string;
+  readonly effect?: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+  readonly tolerationSeconds?: number;
+}
+
+/** Where the daemon keeps its state; sizes are quantities. */
+export type StateVolume =
+  | { readonly kind: 'empty-dir' }
+  | { readonly kind: 'memory'; readonly sizeLimit: string }
+  | {
+      readonly kind: 'claim';
+      readonly storage: string;
+      /** Unset: the default class of the cluster. */
+      readonly storageClass: string | undefined;
+      readonly accessMode: 'ReadWriteOnce' | 'ReadWriteOncePod' | 'ReadWriteMany';
+    };
+
 /** `driver-opts`. */
 export interface KubernetesDriverOptions {
   /** Unset: the namespace of the kube context. */
   readonly namespace: string | undefined;
-  readonly image: string;
+  /** Unset: BuildKit's image for the mode. */
+  readonly image: string | undefined;
+  readonly imagePullPolicy: 'Always' | 'IfNotPresent' | 'Never' | undefined;
+  /** Names of Secrets in the namespace. */
+  readonly imagePullSecrets: readonly string[];
   readonly replicas: number;
+  readonly mode: BuilderMode;
   readonly requests: ResourceQuantities;
   readonly limits: ResourceQuantities;
+  readonly stateVolume: StateVolume;
+  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly tolerations: readonly Toleration[];
+  readonly serviceAccount: string | undefined;
+  readonly schedulerName: string | undefined;
+  /** Of workload, pods and configuration, beside our own. */
+  readonly annotations: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Of the daemon. */
+  readonly env: Readonly<Record<string, string>>;
+  /** The image that installs emulators on the node; unset: none are installed. */
+  readonly qemuImage: string | undefined;
+  readonly loadBalance: LoadBalance;
+  /** Whether a build without outputs is loaded into the Docker engine of the runner. */
+  readonly defaultLoad: boolean;
+  /** How long running builds may take when a pod is asked to go; unset: 10m for pools, else 0. */
+  readonly drainTimeoutMs: number | undefined;
   /** How long to wait for pods. */
   readonly timeoutMs: number;
   /** Whether the user chose `timeoutMs`; if so it is never stretched. */
@@ -44,12 +93,48 @@ export interface RegistryHostConfig {
   readonly key: string | undefined;
 }
 
-/** Everything that shapes a builder. */
+/** `auto` takes the best way that works. */
+export type ConnectionKind = 'auto' | 'direct' | 'port-forward' | 'exec';
+
+/** A daemon that exists: `driver: remote`. */
+export interface RemoteEndpoint {
+  /** `tcp://host:port` or `unix:///path`. */
+  readonly url: string;
+  /** PEM files by absolute path, as the variables of docker/setup-buildx-action hold them; unset: no TLS. */
+  readonly tls:
+    | {
+        readonly ca: string | undefined;
+        readonly cert: string | undefined;
+        readonly key: string | undefined;
+        readonly serverName: string | undefined;
+      }
+    | undefined;
+}
+
+/** Everything that shapes one node of a builder; `append` makes further ones. */
 export interface BuilderOptions {
+  /** Unset: a builder for this job alone. */
+  readonly name: string | undefined;
+  /** Whether `name` must be there already, as with the input `builder`. */
+  readonly mustExist: boolean;
+  /** Whether the builder is removed once nobody needs it; a `name` without it is a pool. */
+  readonly cleanup: boolean;
+  /** Whether cleaning up keeps the state: scaled to zero, volumes kept. */
+  readonly keepState: boolean;
+  /** Unset: a pod in the cluster. */
+  readonly remote: RemoteEndpoint | undefined;
+  /** What sticky choice hashes; unset: repository and context subfolder. */
+  readonly affinityKey: string | undefined;
+  /** 0: no limit. */
+  readonly maxBuildsPerPod: number;
+  readonly queueTimeoutMs: number;
+  /** Arguments of the daemon. */
+  readonly buildkitdFlags: readonly string[];
+  /** Merged into our pod template; a tree of JSON values. */
+  readonly podTemplate: Readonly<Record<string, unknown>> | undefined;
   readonly kubeconfig: string | undefined;
   readonly kubeContext: string | undefined;
-  /** How to reach the daemon; `auto` takes the best way that works. */
-  readonly connection: 'auto' | 'exec';
+  readonly connection: ConnectionKind;
   readonly driver: KubernetesDriverOptions;
   /** Platforms that the builder must run natively; empty: that of the runner is preferred. */
   readonly platforms: readonly Platform[];
@@ -105,7 +190,14 @@ export type RegistryAuth = Readonly<
 
 /** All inputs of the root action, parsed. */
 export interface ActionOptions {
+  /** Its first node. */
   readonly builder: BuilderOptions;
+  /** Its further nodes, each whole: what an item does not say it has from the first. */
+  readonly append: readonly BuilderOptions[];
+  /** Whether to print the manifests and stop. */
+  readonly render: boolean;
+  /** How often a build is tried again after a failure of the infrastructure. */
+  readonly retries: number;
   readonly build: BuildOptions;
   readonly registryAuth: RegistryAuth;
   /** Which context was chosen and why, for the log. */

@@ -18,12 +18,27 @@ describe('driver-opts', () => {
   it('has defaults', () => {
     expect(parse('')).toEqual({
       namespace: undefined,
-      image: 'moby/buildkit:buildx-stable-1',
+      image: undefined,
+      imagePullPolicy: undefined,
+      imagePullSecrets: [],
       replicas: 1,
+      mode: 'privileged',
       requests: { cpu: '250m', memory: '512Mi' },
       limits: {},
+      stateVolume: { kind: 'empty-dir' },
+      nodeSelector: {},
+      tolerations: [],
+      serviceAccount: undefined,
+      schedulerName: undefined,
+      annotations: {},
+      labels: {},
+      env: {},
+      qemuImage: undefined,
+      loadBalance: 'sticky',
+      defaultLoad: false,
       timeoutMs: 120_000,
       timeoutIsExplicit: false,
+      drainTimeoutMs: undefined,
     });
   });
 

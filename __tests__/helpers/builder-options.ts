@@ -1,0 +1,33 @@
+import { homedir } from 'node:os';
+
+import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
+import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
+import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
+import { parseActionOptions } from '../../src/options/action-options.ts';
+import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
+
+/** Options of a builder as the parser gives them for no input at all, with changes. */
+export function builderOptions(
+  changes: Omit<Partial<BuilderOptions>, 'driver'> & {
+    readonly driver?: Partial<KubernetesDriverOptions>;
+  } = {},
+): BuilderOptions {
+  const { builder } = parseActionOptions(
+    { context: '/context', file: '/context/Dockerfile' },
+    {
+      cwd: '/context',
+      workspace: '/context',
+      runnerPlatform: { os: 'linux', architecture: 'amd64', variant: '' },
+      env: {},
+      gitContext: undefined,
+      pathKind: (path) => (path.endsWith('Dockerfile') ? 'file' : 'directory'),
+    },
+  );
+  return { ...builder, ...changes, driver: { ...builder.driver, ...changes.driver } };
+}
+
+/** A client for a kubeconfig given by path or text. */
+export async function clientFrom(kubeconfig: string): Promise<KubeClient> {
+  const from = { kubeconfig, kubeContext: undefined, env: {}, homeFolder: homedir() };
+  return createKubeClient(await loadKubeConfig(from), {});
+}
