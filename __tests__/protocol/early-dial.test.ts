@@ -171,6 +171,7 @@ describe('connectWhenStarted', () => {
         client,
         namespace: 'ci',
         builder: 'kbx-a',
+        selector: 'app.kubernetes.io/instance=x',
         wanted: { image: 'moby/buildkit:x', platform: 'linux/arm64', limits: {} },
         replicas: 1,
         affinityKey: 'k',

@@ -49,6 +49,7 @@ async function stage(
     client,
     namespace: 'ci',
     builder: 'kbx-a',
+    selector: 'app.kubernetes.io/instance=x',
     wanted: { image: 'moby/buildkit:x', platform: 'linux/arm64', limits: {} },
     replicas: 1,
     affinityKey: 'k',

@@ -12,7 +12,7 @@ import type { KubeClient } from './kube-client.ts';
 import { serviceAccountFolder } from './kube-config.ts';
 import { Lifetime } from './lifetime.ts';
 import { connectedPod, type ConnectedPod, explainLoss, type Explanation, lossOf } from './loss.ts';
-import type { BuilderSpec } from './manifest.ts';
+import { builderSelector, type BuilderSpec } from './manifest.ts';
 import { builderName, platformSuffix, platformText, specHash } from './names.ts';
 import { Notices } from './notices.ts';
 import { checkAccess } from './preflight.ts';
@@ -221,6 +221,7 @@ function rolloutOptions(options: BootstrapOptions, spec: BuilderSpec) {
     client: options.client,
     namespace: spec.namespace,
     builder: spec.name,
+    selector: builderSelector(spec.name),
     replicas: spec.replicas,
     wanted: {
       image: spec.image,

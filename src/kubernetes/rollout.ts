@@ -14,7 +14,7 @@ import {
 } from './findings.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
 import type { Pod } from './kube-objects.ts';
-import { builderSelector, containerName } from './manifest.ts';
+import { containerName } from './manifest.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
 import { choosePod } from './pod-choice.ts';
@@ -30,6 +30,8 @@ export interface RolloutOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly builder: string;
+  /** Label selector of its workload and pods. */
+  readonly selector: string;
   readonly wanted: Wanted;
   readonly replicas: number;
   readonly affinityKey: string;
@@ -66,7 +68,7 @@ export class Rollout {
 
   constructor(options: RolloutOptions) {
     this.#options = options;
-    const labelSelector = builderSelector(options.builder);
+    const labelSelector = options.selector;
     this.#deployments = this.#mirror('deployments', { labelSelector });
     this.#replicaSets = this.#mirror('replicasets', { labelSelector });
     this.#pods = this.#mirror('pods', { labelSelector });
