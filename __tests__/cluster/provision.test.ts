@@ -13,7 +13,7 @@ import {
   type JobIdentity,
 } from '../../src/kubernetes/driver.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
-import { builderSelector } from '../../src/kubernetes/manifest.ts';
+import { builderSelector } from '../../src/kubernetes/manifests/labels.ts';
 import { type Removal, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';

@@ -8,7 +8,7 @@ import { openExecStream } from './exec/open-exec-stream.ts';
 import { isRunning } from './findings.ts';
 import type { KubeClient } from './kube-client.ts';
 import type { Pod } from './kube-objects.ts';
-import { containerName } from './manifest.ts';
+import { containerName } from './manifests/labels.ts';
 import type { Rollout } from './rollout.ts';
 
 const firstRetryMs = 25;

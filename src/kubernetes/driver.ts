@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { BuilderOptions } from '../options/options.ts';
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
+import { type BuilderSpec, builderSpec } from './builder-spec.ts';
 import { connectWhenStarted, dialerOf } from './connect.ts';
 import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
 import { EarlyDial } from './early-dial.ts';
@@ -12,8 +12,8 @@ import type { KubeClient } from './kube-client.ts';
 import { serviceAccountFolder } from './kube-config.ts';
 import { Lifetime } from './lifetime.ts';
 import { connectedPod, type ConnectedPod, explainLoss, type Explanation, lossOf } from './loss.ts';
-import { builderSelector, type BuilderSpec } from './manifest.ts';
-import { builderName, platformSuffix, platformText, specHash } from './names.ts';
+import { builderSelector } from './manifests/labels.ts';
+import { platformText } from './names.ts';
 import { Notices } from './notices.ts';
 import { checkAccess } from './preflight.ts';
 import { findOwner, findRunnerPod, provision, type Provisioned } from './provision.ts';
@@ -22,8 +22,6 @@ import { type BuilderState, describeExpiry } from './teardown.ts';
 import { untilAnswer } from './until-answer.ts';
 
 export type { BuilderState } from './teardown.ts';
-
-const defaultImage = 'moby/buildkit:buildx-stable-1';
 
 /** The node reports the end of a container up to a second late, and the server a little later. */
 const explainWaitMs = 3_000;
@@ -188,45 +186,24 @@ async function make(
 
 function specify(options: BootstrapOptions, files: readonly DaemonFile[]): BuilderSpec {
   const { builder, job, client } = options;
-  const { driver, platforms, runnerPlatform, entitlements } = builder;
-  const [platform, ...more] = platforms;
-  if (more.length > 0) {
-    throw new KubernetesError('BUILDER_REFUSED', 'a builder has one platform in this version');
-  }
-  const looks = {
-    namespace: driver.namespace ?? client.namespace,
-    image: driver.image ?? defaultImage,
-    replicas: driver.replicas,
-    resources: { requests: driver.requests, limits: driver.limits },
-    platform,
-    preferredArchitecture: runnerPlatform.architecture,
-    entitlements,
-    files,
-  };
-  const hash = specHash(looks);
-  const name = builderName({ repository: job.repository, jobId: job.jobId, specHash: hash });
-  return {
-    ...looks,
-    name,
-    // Without a platform any node will do, and that of the runner's kind is the likely one.
-    workload: `${name}-${platformSuffix(platform ?? runnerPlatform)}`,
-    identity: { ...job, specHash: hash, creator: randomUUID() },
-  };
+  const { mode } = builder.driver;
+  if (mode === 'auto') throw new Error('mode auto is not resolved yet');
+  return builderSpec({ builder, files, job, namespace: client.namespace, mode });
 }
 
 function rolloutOptions(options: BootstrapOptions, spec: BuilderSpec) {
   const { driver } = options.builder;
-  const { platform, resources } = spec;
+  const { platform } = spec;
   return {
     client: options.client,
     namespace: spec.namespace,
     builder: spec.name,
     selector: builderSelector(spec.name),
-    replicas: spec.replicas,
+    replicas: driver.replicas,
     wanted: {
       image: spec.image,
       platform: platform === undefined ? undefined : platformText(platform),
-      limits: resources.limits,
+      limits: driver.limits,
     },
     affinityKey: options.affinityKey,
     timeoutMs: driver.timeoutMs,

@@ -2,7 +2,7 @@ import type { ResourceQuantities } from '../options/options.ts';
 import type { KubernetesErrorCode } from './errors.ts';
 import { explainRefusal } from './kube-failure.ts';
 import type { ContainerStatus, KubeEvent, Pod, TerminatedState, Workload } from './kube-objects.ts';
-import { containerName } from './manifest.ts';
+import { containerName } from './manifests/labels.ts';
 import { condenseScheduling } from './scheduling.ts';
 
 /**

@@ -3,7 +3,7 @@ import { daemonStatus, describeEnd } from './findings.ts';
 import type { KubeClient } from './kube-client.ts';
 import { isNotFound } from './kube-failure.ts';
 import type { ContainerStatus, KubeEvent, Pod } from './kube-objects.ts';
-import { containerName } from './manifest.ts';
+import { containerName } from './manifests/labels.ts';
 
 /** The pod that a connection goes to, as it was when the connection was made. */
 export interface ConnectedPod {

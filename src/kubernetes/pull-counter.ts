@@ -1,5 +1,5 @@
 import type { Pod } from './kube-objects.ts';
-import { containerName } from './manifest.ts';
+import { containerName } from './manifests/labels.ts';
 
 /** Counts how often the image of each pod could not be pulled: status only shows the last one. */
 export class PullCounter {

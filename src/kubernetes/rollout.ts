@@ -14,7 +14,7 @@ import {
 } from './findings.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
 import type { Pod } from './kube-objects.ts';
-import { containerName } from './manifest.ts';
+import { containerName } from './manifests/labels.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
 import { choosePod } from './pod-choice.ts';

@@ -6,7 +6,7 @@ import type { KubeClient, ResourceName } from './kube-client.ts';
 import { isNotFound } from './kube-failure.ts';
 import type { KubeObject } from './kube-objects.ts';
 import { createdMs } from './lifetime.ts';
-import { belongsTo, builderSelector, creatorAnnotation } from './manifest.ts';
+import { belongsTo, builderSelector, creatorAnnotation } from './manifests/labels.ts';
 import type { Provisioned } from './provision.ts';
 
 const confirmTimeoutMs = 20_000;

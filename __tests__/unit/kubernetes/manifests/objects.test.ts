@@ -1,40 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  belongsTo,
-  type BuilderSpec,
-  builderSelector,
-  configMap,
-  deployment,
-  ownerJob,
-  secret,
-} from '../../../src/kubernetes/manifest.ts';
+import type { BuilderSpec } from '../../../../src/kubernetes/builder-spec.ts';
+import { configMap, secret } from '../../../../src/kubernetes/manifests/configuration.ts';
+import { deployment } from '../../../../src/kubernetes/manifests/deployment.ts';
+import { belongsTo, builderSelector } from '../../../../src/kubernetes/manifests/labels.ts';
+import { ownerJob } from '../../../../src/kubernetes/manifests/owner-job.ts';
+import type { KubernetesDriverOptions } from '../../../../src/options/options.ts';
+import { namedSpec } from '../../../helpers/builder-spec.ts';
 
-const spec: BuilderSpec = {
-  name: 'kbx-a',
-  workload: 'kbx-a-linux-arm64-v8',
-  namespace: 'ci',
-  image: 'moby/buildkit:x',
-  replicas: 1,
-  resources: { requests: { cpu: '250m' }, limits: {} },
-  platform: { os: 'linux', architecture: 'arm64', variant: 'v8' },
-  preferredArchitecture: 'amd64',
-  entitlements: [],
-  files: [],
-  identity: {
-    jobId: 'j1',
-    runId: '42',
-    repository: 'acme/app',
-    sha: 'abc',
-    runUrl: 'https://github.example/run/42',
-    runAttempt: '2',
-    version: '1.0.0',
-    specHash: 'ff',
-    creator: 'me',
-  },
-};
+const spec = namedSpec();
 const owner = { apiVersion: 'batch/v1', kind: 'Job', name: 'kbx-a', uid: 'u' };
 const podOf = (changes: Partial<BuilderSpec>) =>
   deployment({ ...spec, ...changes }, owner).spec?.template.spec;
+const podAsked = (driver: Partial<KubernetesDriverOptions>) =>
+  deployment(namedSpec({ driver }), owner).spec?.template.spec;
 const file = (path: string, secretFile = false) => ({
   path,
   content: `of ${path}`,
@@ -165,15 +143,15 @@ describe('placement', () => {
 
   it('spreads several replicas, softly', () => {
     expect(podOf({})).not.toHaveProperty('topologySpreadConstraints');
-    expect(podOf({ replicas: 2 })?.topologySpreadConstraints).toMatchObject([
+    expect(podAsked({ replicas: 2 })?.topologySpreadConstraints).toMatchObject([
       { topologyKey: 'kubernetes.io/hostname', whenUnsatisfiable: 'ScheduleAnyway' },
     ]);
   });
 
   it('does not spread where that could mix architectures', () => {
-    expect(podOf({ replicas: 2, platform: undefined })).not.toHaveProperty(
-      'topologySpreadConstraints',
-    );
+    expect(
+      podOf({ driver: { ...spec.driver, replicas: 2 }, platform: undefined }),
+    ).not.toHaveProperty('topologySpreadConstraints');
   });
 });
 
@@ -187,7 +165,10 @@ describe('the container', () => {
     });
     expect(container({})).not.toHaveProperty('args');
     expect(container({})).not.toHaveProperty('livenessProbe');
-    expect(container({ entitlements: ['network.host', 'security.insecure'] })?.args).toEqual([
+    const flags = ['network.host', 'security.insecure'].map(
+      (each) => `--allow-insecure-entitlement=${each}`,
+    );
+    expect(container({ flags })?.args).toEqual([
       '--allow-insecure-entitlement=network.host',
       '--allow-insecure-entitlement=security.insecure',
     ]);

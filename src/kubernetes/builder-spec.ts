@@ -1,0 +1,151 @@
+import { randomUUID } from 'node:crypto';
+import type {
+  BuilderMode,
+  BuilderOptions,
+  KubernetesDriverOptions,
+  Platform,
+} from '../options/options.ts';
+import type { DaemonFile } from './daemon-files.ts';
+import { KubernetesError } from './errors.ts';
+import { builderName, platformSuffix, specHash } from './names.ts';
+
+/** As at the peer; the rootless one has a tag of its own. */
+const defaultImage = 'moby/buildkit:buildx-stable-1';
+
+/** How much the daemon may do on its node, once decided. */
+export type PodMode = Exclude<BuilderMode, 'auto'>;
+
+/** All that decides how the objects of one node of a builder look. */
+export interface BuilderSpec {
+  readonly name: string;
+  /** Name of the workload, its ConfigMap and its Secret. */
+  readonly workload: string;
+  readonly namespace: string;
+  /** The user's, or the default of the mode. */
+  readonly image: string;
+  readonly mode: PodMode;
+  readonly driver: KubernetesDriverOptions;
+  /** Unset: any Linux node, best one of `preferredArchitecture`. */
+  readonly platform: Platform | undefined;
+  readonly preferredArchitecture: string;
+  /** Arguments of the daemon that the user asked for, entitlements among them. */
+  readonly flags: readonly string[];
+  readonly files: readonly DaemonFile[];
+  /** Merged into our pod template; a tree of JSON values. */
+  readonly podTemplate: Readonly<Record<string, unknown>> | undefined;
+  /** Whether jobs share it by its name; if so its pods tell of no single run. */
+  readonly isShared: boolean;
+  /** Whether it, or its state, outlives the jobs that use it: its owner does not expire. */
+  readonly isPool: boolean;
+  /** Unset: the daemon listens on its unix socket alone. */
+  readonly tls: BuilderTls | undefined;
+  readonly identity: BuilderIdentity;
+}
+
+/** What the Secret `<workload>-tls` holds, as PEM texts. */
+export interface BuilderTls {
+  readonly ca: string;
+  /** Of the daemon, as is `key`. */
+  readonly cert: string;
+  readonly key: string;
+  /** Of those who build; never in the pod, as is `clientKey`. */
+  readonly clientCert: string;
+  readonly clientKey: string;
+}
+
+/** Who made the objects; empty texts are left out. */
+export interface BuilderIdentity {
+  readonly jobId: string;
+  readonly runId: string;
+  readonly repository: string;
+  readonly sha: string;
+  readonly runUrl: string;
+  readonly runAttempt: string;
+  readonly version: string;
+  readonly specHash: string;
+  readonly creator: string;
+}
+
+export interface BuilderSpecInput {
+  readonly builder: BuilderOptions;
+  readonly files: readonly DaemonFile[];
+  readonly job: Omit<BuilderIdentity, 'specHash' | 'creator'>;
+  /** Where `driver.namespace` is unset. */
+  readonly namespace: string;
+  readonly mode: PodMode;
+  readonly tls?: BuilderTls | undefined;
+}
+
+/**
+ * Makes the specification of one node of a builder.
+ *
+ * Its name and hash depend on what was asked for alone: not on what `mode: auto` came to, nor on
+ * keys made anew each time. Throws `BUILDER_REFUSED` for more than one platform.
+ */
+export function builderSpec(input: BuilderSpecInput): BuilderSpec {
+  const { builder, files, job, mode, tls } = input;
+  const { driver, runnerPlatform, podTemplate } = builder;
+  const [platform, ...more] = builder.platforms;
+  if (more.length > 0) {
+    throw new KubernetesError('BUILDER_REFUSED', 'a builder has one platform in this version');
+  }
+  const flags = [...builder.buildkitdFlags, ...entitlementFlags(builder)];
+  const namespace = driver.namespace ?? input.namespace;
+  const asked = {
+    ...shapeOf(driver),
+    namespace,
+    platform,
+    preferredArchitecture: runnerPlatform.architecture,
+    flags,
+    files,
+    podTemplate,
+  };
+  const hash = specHash(asked);
+  const { jobId, repository } = job;
+  const name = builder.name ?? builderName({ repository, jobId, specHash: hash });
+  return {
+    name,
+    // Without a platform any node will do, and that of the runner's kind is the likely one.
+    workload: `${name}-${platformSuffix(platform ?? runnerPlatform)}`,
+    namespace,
+    image: imageOf(driver, mode),
+    mode,
+    driver,
+    platform,
+    preferredArchitecture: runnerPlatform.architecture,
+    flags,
+    files,
+    podTemplate,
+    isShared: builder.name !== undefined,
+    isPool: builder.name !== undefined && (!builder.cleanup || builder.keepState),
+    tls,
+    identity: { ...job, specHash: hash, creator: randomUUID() },
+  };
+}
+
+/** The same builder in another mode, with the image of that mode. */
+export function inMode(spec: BuilderSpec, mode: PodMode): BuilderSpec {
+  return { ...spec, mode, image: imageOf(spec.driver, mode) };
+}
+
+function imageOf(driver: KubernetesDriverOptions, mode: PodMode): string {
+  return driver.image ?? (mode === 'rootless' ? `${defaultImage}-rootless` : defaultImage);
+}
+
+/** The options that shape objects, rather than what is done with them. */
+function shapeOf(driver: KubernetesDriverOptions) {
+  const { loadBalance, defaultLoad, timeoutMs, timeoutIsExplicit, ...shape } = driver;
+  return { ...shape, image: driver.image ?? defaultImage };
+}
+
+/** Of those that the user's own flags do not allow already. */
+function entitlementFlags({ entitlements, buildkitdFlags }: BuilderOptions): string[] {
+  const prefix = '--allow-insecure-entitlement';
+  const given = new Set(
+    buildkitdFlags.flatMap((flag, index) => {
+      if (flag === prefix) return [buildkitdFlags[index + 1]];
+      return flag.startsWith(`${prefix}=`) ? [flag.slice(prefix.length + 1)] : [];
+    }),
+  );
+  return entitlements.filter((each) => !given.has(each)).map((each) => `${prefix}=${each}`);
+}

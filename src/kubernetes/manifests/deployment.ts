@@ -1,0 +1,19 @@
+import type { V1Deployment, V1OwnerReference } from '@kubernetes/client-node';
+import type { BuilderSpec } from '../builder-spec.ts';
+import { objectMetadata, podMetadata, selectorLabels } from './labels.ts';
+import { podSpec } from './pod-spec.ts';
+
+/** The workload. */
+export function deployment(spec: BuilderSpec, owner: V1OwnerReference | undefined): V1Deployment {
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: objectMetadata(spec, owner),
+    spec: {
+      replicas: spec.driver.replicas,
+      revisionHistoryLimit: 0,
+      selector: { matchLabels: selectorLabels(spec) },
+      template: { metadata: podMetadata(spec), spec: podSpec(spec) },
+    },
+  };
+}
