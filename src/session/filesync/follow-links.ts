@@ -1,3 +1,4 @@
+import type { Automaton } from './automaton.ts';
 import { toText, type ByteString } from './byte-string.ts';
 import { compileGlob, hasWildcard, PatternSyntaxError } from './glob.ts';
 import { cleanPath, joinPath, lastElement, parentOf } from './go-path.ts';
@@ -111,7 +112,7 @@ class LinkResolver {
 }
 
 /** Undefined for what is no glob: it matches nothing here and is refused as a pattern later. */
-function globOf(pattern: ByteString): RegExp | undefined {
+function globOf(pattern: ByteString): Automaton | undefined {
   try {
     return compileGlob(pattern);
   } catch (error) {

@@ -1,5 +1,6 @@
+import { Automaton, Program } from './automaton.ts';
 import { toText, type ByteString } from './byte-string.ts';
-import { classSource, literalSource, rangeSource } from './regexp-source.ts';
+import { codeOf, not, notSlash, range, union, type CharacterSet } from './character-set.ts';
 
 /** What follows is not a valid glob or pattern. */
 export class PatternSyntaxError extends Error {
@@ -12,8 +13,16 @@ export class PatternSyntaxError extends Error {
  * `*` and `?` do not match a slash, `[…]` and `[^…]` are classes, `\` quotes the next character.
  * Throws `PatternSyntaxError` for what can match nothing.
  */
-export function compileGlob(pattern: ByteString): RegExp {
-  return new RegExp(`^${[...elements(pattern)].join('')}$`, 'v');
+export function compileGlob(pattern: ByteString): Automaton {
+  const program = new Program();
+  program.repeat('begin');
+  for (const element of elements(pattern)) {
+    if (element === anyText) program.repeat(notSlash, 0, Infinity);
+    else program.repeat(element);
+  }
+  program.repeat('end');
+  program.match();
+  return new Automaton(program);
 }
 
 /**
@@ -23,10 +32,17 @@ export function compileGlob(pattern: ByteString): RegExp {
  * matches the beginning of the name.
  */
 export function checkGlob(pattern: ByteString): void {
-  let source = '^';
+  // Whether what was read so far can match nothing of the name, and all of it.
+  let nothing = true;
+  let all = false;
   for (const element of elements(pattern)) {
-    if (element === anyText && !new RegExp(source, 'v').test('.')) return;
-    source += element;
+    if (element === anyText) {
+      if (!nothing && !all) return;
+      all = true;
+    } else {
+      all = nothing && (typeof element === 'number' ? element === dot : element(dot));
+      nothing = false;
+    }
   }
 }
 
@@ -35,24 +51,26 @@ export function hasWildcard(name: ByteString): boolean {
   return /^(?:[^\\*?[]|\\.)*[*?[]/s.test(name);
 }
 
-const anyText = '[^\\/]*';
+const anyText = '*';
+const dot = 0x2e;
 
-/** The source of a regular expression, element by element. */
-function* elements(pattern: ByteString): Generator<string, void, undefined> {
+function* elements(
+  pattern: ByteString,
+): Generator<CharacterSet | number | typeof anyText, void, undefined> {
   const runes = Array.from(toText(pattern)).values();
   for (const rune of runes) {
     if (rune === '*') yield anyText;
-    else if (rune === '?') yield '[^\\/]';
-    else if (rune === '[') yield globClassSource(runes);
-    else yield literalSource(rune === '\\' ? take(runes) : rune);
+    else if (rune === '?') yield notSlash;
+    else if (rune === '[') yield globClass(runes);
+    else yield codeOf(rune === '\\' ? take(runes) : rune);
   }
 }
 
-function globClassSource(rest: Iterator<string, undefined>): string {
+function globClass(rest: Iterator<string, undefined>): CharacterSet {
   let rune = take(rest);
   const negated = rune === '^';
   if (negated) rune = take(rest);
-  const items: string[] = [];
+  const items: CharacterSet[] = [];
   do {
     const low = classMember(rune, rest);
     let high = low;
@@ -61,9 +79,9 @@ function globClassSource(rest: Iterator<string, undefined>): string {
       high = classMember(take(rest), rest);
       rune = take(rest);
     }
-    items.push(rangeSource(low, high));
+    items.push(range(low, high));
   } while (rune !== ']');
-  return classSource(items, negated);
+  return negated ? not(union(items)) : union(items);
 }
 
 function classMember(rune: string, rest: Iterator<string, undefined>): string {

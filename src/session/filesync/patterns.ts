@@ -12,7 +12,8 @@ export const rootMatchState: MatchState = [];
 /** What Go's `strings.TrimSpace` removes, in UTF-8. */
 const space =
   '(?:[\\t-\\r ]|\\xc2[\\x85\\xa0]|\\xe1\\x9a\\x80|\\xe2\\x80[\\x80-\\x8a\\xa8\\xa9\\xaf]|\\xe2\\x81\\x9f|\\xe3\\x80\\x80)';
-const surroundingSpace = new RegExp(`^${space}+|${space}+$`, 'g');
+// Looks for the end of a line only where a run of space begins, else long runs take for ever.
+const surroundingSpace = new RegExp(`^${space}+|(?<!${space})${space}+$`, 'g');
 
 /**
  * A list of patterns as in `.dockerignore`, where later lines overrule earlier ones.
@@ -97,8 +98,8 @@ function pathTest(pattern: ByteString): PathTest {
         path.endsWith(suffix) || (suffix.startsWith('/') && path === suffix.slice(1));
     }
     case 'regexp': {
-      const regexp = compileRe2(`^${source}$`);
-      return (_path, text) => regexp.test(text);
+      const automaton = compileRe2(`^${source}$`);
+      return (_path, text) => automaton.test(text);
     }
   }
 }

@@ -50,6 +50,13 @@ describe('compileGlob', () => {
   );
 });
 
+it('does not go astray on many stars', () => {
+  expect(compileGlob('*a*a*a*a*a*a*a*b').test('a'.repeat(4000))).toBe(false);
+  expect(() => {
+    checkGlob(`${'*'.repeat(100_000)}[`);
+  }).toThrow(PatternSyntaxError);
+});
+
 describe('checkGlob', () => {
   it('does not read on behind a star once the name is lost', () => {
     expect(() => {

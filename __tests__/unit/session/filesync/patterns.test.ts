@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ByteString } from '../../../../src/session/filesync/byte-string.ts';
@@ -83,5 +84,56 @@ describe('PatternMatcher', () => {
     expect(() => new PatternMatcher(['bin\\obj']).match('bin', rootMatchState)).toThrow(
       'pattern "bin\\obj" is not valid: \\o has no meaning',
     );
+  });
+
+  const token = fc.constantFrom('a', 'b', '.', '/', '*', '?', '**', '**/', '[ab]', '[^a]', '\\*');
+  const pathText = fc.array(fc.constantFrom('a', 'b', '.', '/', '*', 'é'), { maxLength: 8 });
+
+  /** What the tokens mean, as a regular expression that may take for ever. */
+  const meaning = (tokens: string): string =>
+    tokens.replaceAll(/\*\*\/?$|\*\*\/?|\\?./g, (each, at: number) => {
+      if (each.startsWith('**')) return at + each.length === tokens.length ? '.*' : '(.*/)?';
+      if (each === '*') return '[^/]*';
+      if (each === '?') return '[^/]';
+      return each === '.' ? '\\.' : each;
+    });
+
+  it('means what the regular expression of the pattern means', () => {
+    fc.assert(
+      fc.property(fc.array(token, { minLength: 1, maxLength: 8 }), pathText, (tokens, parts) => {
+        // The class keeps it from being compared as plain text, by other rules.
+        const pattern = `[x]${tokens.join('')}`.replaceAll(/\/\/+|(?<=\/)\.\/|\/\.?$/g, '');
+        fc.pre(!/(?:^|\/)\.\.?(?:\/|$)/.test(pattern));
+        const text = `x${parts.join('')}`;
+        const path = Buffer.from(text).toString('latin1');
+        const expected = new RegExp(`^${meaning(pattern)}$`, 'u').test(text);
+        expect(new PatternMatcher([pattern]).match(path, rootMatchState).matched).toBe(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it.each([
+    ['stars', '**/*a*a*a*a*a*a*a*b', 'a'.repeat(4000)],
+    ['folders', '**/a/**/a/**/a/**/a/**/b?', 'a/'.repeat(2000)],
+    ['repetitions', '[a]a{0,1000}a{0,1000}a{0,1000}b', 'a'.repeat(300)],
+    ['choices', '*a?????????????????????????????????b', 'ab'.repeat(2000)],
+  ])('takes no longer for hard %s', (_, pattern, path) => {
+    expect(new PatternMatcher([pattern]).match(path, rootMatchState).matched).toBe(false);
+  });
+
+  it('keeps no more than it may of what it learned', () => {
+    const pattern = `*a${'?'.repeat(200)}c`;
+    const noise = Array.from({ length: 6000 }, (_, at) => 'ab'[((at * 2_654_435_761) >>> 7) & 1]);
+    noise[noise.length - 201] = 'b';
+    const matcher = new PatternMatcher([pattern]);
+    expect(matcher.match(`${noise.join('')}c`, rootMatchState).matched).toBe(false);
+    noise[noise.length - 201] = 'a';
+    expect(matcher.match(`${noise.join('')}c`, rootMatchState).matched).toBe(true);
+  });
+
+  it('trims a line with much space in its middle', () => {
+    const line = `a${' '.repeat(100_000)}b`;
+    expect(new PatternMatcher([` ${line}\xc2\xa0\t`]).patterns[0]?.path).toBe(line);
   });
 });
