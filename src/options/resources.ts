@@ -1,7 +1,7 @@
 import { invalidInput } from './errors.ts';
 import type { KubernetesDriverOptions, ResourceQuantities } from './options.ts';
 import type { Problems } from './problems.ts';
-import { parseQuantity, quantityForm, suggestQuantity } from './quantity.ts';
+import { parseQuantity, quantityForm, suggestQuantity } from '../shared/quantity.ts';
 
 const resources = ['cpu', 'memory', 'ephemeral-storage'] as const;
 type Resource = (typeof resources)[number];

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { parseQuantity, suggestQuantity } from '../../../src/options/quantity.ts';
+import { parseQuantity, suggestQuantity } from '../../../src/shared/quantity.ts';
 
 const nanos = 1_000_000_000n;
 
