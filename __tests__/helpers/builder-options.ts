@@ -3,8 +3,8 @@ import { homedir } from 'node:os';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
-import { parseActionOptions } from '../../src/options/action-options.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
+import { parseOptions } from '../unit/options/parse-inputs.ts';
 
 /** Options of a builder as the parser gives them for no input at all, with changes. */
 export function builderOptions(
@@ -12,17 +12,7 @@ export function builderOptions(
     readonly driver?: Partial<KubernetesDriverOptions>;
   } = {},
 ): BuilderOptions {
-  const { builder } = parseActionOptions(
-    { context: '/context', file: '/context/Dockerfile' },
-    {
-      cwd: '/context',
-      workspace: '/context',
-      runnerPlatform: { os: 'linux', architecture: 'amd64', variant: '' },
-      env: {},
-      gitContext: undefined,
-      pathKind: (path) => (path.endsWith('Dockerfile') ? 'file' : 'directory'),
-    },
-  );
+  const { builder } = parseOptions({});
   return { ...builder, ...changes, driver: { ...builder.driver, ...changes.driver } };
 }
 
