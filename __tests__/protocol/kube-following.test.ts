@@ -9,7 +9,7 @@ import { Lifetime } from '../../src/kubernetes/lifetime.ts';
 import { Mirror } from '../../src/kubernetes/mirror.ts';
 import { Notices } from '../../src/kubernetes/notices.ts';
 import { checkAccess } from '../../src/kubernetes/preflight.ts';
-import { findRunnerPod } from '../../src/kubernetes/provision.ts';
+import { findRunnerPod } from '../../src/kubernetes/runner-pod.ts';
 import { describeExpiry, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import { type Logger, nullLogger } from '../../src/shared/logger.ts';
 import {
@@ -520,6 +520,7 @@ describe('Lifetime', () => {
       // By the server's clock, which has nothing to do with ours.
       job: { object: job(input.startDelayMs), serverTimeMs: Date.parse(at(input.ageMs)) },
       maxLifetimeMs: input.maxLifetimeMs,
+      isShared: false,
       logger: nullLogger,
     });
     return { life, deadlines, seen: seen.promise };
@@ -546,6 +547,14 @@ describe('Lifetime', () => {
     await seen;
     await life.stop();
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 178 } }]);
+  });
+
+  it('does not cut off a step that works on beyond it', async () => {
+    const { life, deadlines, seen } = await lifetime({ ageMs: 150_000, maxLifetimeMs: 180_000 });
+    life.start(0);
+    await seen;
+    await life.stop();
+    expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 240 } }]);
   });
 
   it('leaves what is left of it at the end', async () => {

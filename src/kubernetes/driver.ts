@@ -16,7 +16,9 @@ import { builderSelector } from './manifests/labels.ts';
 import { platformText } from './names.ts';
 import { Notices } from './notices.ts';
 import { checkAccess } from './preflight.ts';
-import { findOwner, findRunnerPod, provision, type Provisioned } from './provision.ts';
+import { findOwner } from './owner.ts';
+import { provision, type Provisioned } from './provision.ts';
+import { findRunnerPod } from './runner-pod.ts';
 import { Rollout } from './rollout.ts';
 import { type BuilderState, describeExpiry } from './teardown.ts';
 import { untilAnswer } from './until-answer.ts';
@@ -116,7 +118,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
     const lifetime =
       job === undefined || !mayProlong
         ? undefined
-        : new Lifetime({ client, namespace, job, maxLifetimeMs, logger });
+        : new Lifetime({ client, namespace, job, maxLifetimeMs, isShared: spec.isShared, logger });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
     const parts = { client, state, created, expiry, rollout, lifetime, logger, early };
     return new KubernetesBuilder(parts);

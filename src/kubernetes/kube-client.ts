@@ -89,7 +89,7 @@ export interface KubeClient extends Disposable {
     resource: R,
     selection: Selection & { readonly limit?: number },
     signal: AbortSignal,
-  ): Promise<KubeList<ResourceTypes[R]>>;
+  ): Promise<KubeList<ResourceTypes[R]> & { readonly serverTimeMs: number }>;
   /** Changes after `resourceVersion`; ends when the server ends it. */
   watch<R extends ResourceName>(
     resource: R,
@@ -109,7 +109,11 @@ export interface KubeClient extends Disposable {
   /** Puts a whole object in place of the one that has the `resourceVersion` in its metadata. */
   replace<R extends ResourceName>(
     resource: R,
-    at: { readonly namespace: string; readonly manifest: { metadata?: { name?: string } } },
+    at: {
+      readonly namespace: string;
+      readonly manifest: { metadata?: { name?: string } };
+      readonly dryRun?: boolean;
+    },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>>;
   /** A JSON merge patch; with `metadata.resourceVersion` in it, only of that version. */

@@ -78,7 +78,7 @@ class HttpKubeClient implements KubeClient {
     resource: R,
     selection: Selection & { readonly limit?: number },
     signal: AbortSignal,
-  ): Promise<KubeList<ResourceTypes[R]>> {
+  ): Promise<KubeList<ResourceTypes[R]> & { readonly serverTimeMs: number }> {
     const { namespace, limit } = selection;
     const query = {
       ...queryOf(selection),
@@ -86,8 +86,12 @@ class HttpKubeClient implements KubeClient {
     };
     const call = { method: 'GET', path: pathOf(resource, namespace), query } as const;
     const about = { verb: 'list', resource, namespace };
-    const { object } = await this.#object<KubeList<ResourceTypes[R]>>(call, about, signal);
-    return object;
+    const { object, serverTimeMs } = await this.#object<KubeList<ResourceTypes[R]>>(
+      call,
+      about,
+      signal,
+    );
+    return { ...object, serverTimeMs };
   }
 
   async *watch<R extends ResourceName>(
@@ -127,7 +131,7 @@ class HttpKubeClient implements KubeClient {
       method: 'POST',
       path: pathOf(resource, namespace),
       body: manifest,
-      ...(dryRun ? { query: { dryRun: 'All' } } : {}),
+      ...dryRunQuery(dryRun),
     } as const;
     const about = { verb: 'create', resource, namespace, name: manifest.metadata?.name };
     return this.#object(call, about, signal);
@@ -135,14 +139,18 @@ class HttpKubeClient implements KubeClient {
 
   replace<R extends ResourceName>(
     resource: R,
-    at: { readonly namespace: string; readonly manifest: { metadata?: { name?: string } } },
+    at: {
+      readonly namespace: string;
+      readonly manifest: { metadata?: { name?: string } };
+      readonly dryRun?: boolean;
+    },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>> {
-    const { namespace, manifest } = at;
+    const { namespace, manifest, dryRun = false } = at;
     const name = manifest.metadata?.name ?? '';
     const path = pathOf(resource, namespace, name);
-    const about = { verb: 'update', resource, namespace, name };
-    return this.#object({ method: 'PUT', path, body: manifest }, about, signal);
+    const call = { method: 'PUT', path, body: manifest, ...dryRunQuery(dryRun) } as const;
+    return this.#object(call, { verb: 'update', resource, namespace, name }, signal);
   }
 
   patch<R extends ResourceName>(
@@ -298,6 +306,10 @@ interface CallSubject {
   readonly resource: string;
   readonly namespace?: string;
   readonly name?: string | undefined;
+}
+
+function dryRunQuery(dryRun: boolean): { readonly query?: Record<string, string> } {
+  return dryRun ? { query: { dryRun: 'All' } } : {};
 }
 
 /** Throws `ApiRefusal` for an ERROR event, such as 410 when the version is too old. */

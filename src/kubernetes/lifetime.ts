@@ -2,15 +2,19 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../shared/logger.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { KubeClient, Observed } from './kube-client.ts';
-import { isForbidden, isNotFound } from './kube-failure.ts';
+import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
 import type { Job } from './kube-objects.ts';
 
 /** How far ahead of now a beat sets the deadline. */
 export const beatAheadMs = 5 * 60_000;
 const beatIntervalMs = 30_000;
+/** The same for a step that works on when the longest life of its builder is over. */
+const overtimeAheadMs = 90_000;
 
 /**
  * Keeps the owner Job of a builder alive while we are, and leaves it a last deadline at the end.
+ *
+ * The Job of a builder that other jobs may use too is only ever given a later deadline.
  *
  * A Job counts its deadline from its start, by the server's clock. So times here are ages: what the
  * server's clock said when the Job was last seen, less its start, plus what has passed since by our
@@ -19,7 +23,9 @@ const beatIntervalMs = 30_000;
 export class Lifetime {
   readonly #client: KubeClient;
   readonly #logger: Logger;
-  readonly #maxLifetimeMs: number;
+  readonly #isShared: boolean;
+  /** Age of the Job at which the builder should have ended. */
+  readonly #endMs: number;
   readonly #stop = new AbortController();
   readonly #job: { readonly namespace: string; readonly name: string };
   #seen: Sighting;
@@ -29,14 +35,20 @@ export class Lifetime {
     readonly client: KubeClient;
     readonly namespace: string;
     readonly job: Observed<Job>;
+    /** Counted from now if it is shared, else from the creation of the Job. */
     readonly maxLifetimeMs: number;
+    readonly isShared: boolean;
     readonly logger: Logger;
   }) {
+    const { maxLifetimeMs, isShared } = options;
     this.#client = options.client;
     this.#logger = options.logger;
-    this.#maxLifetimeMs = options.maxLifetimeMs;
+    this.#isShared = isShared;
     this.#job = { namespace: options.namespace, name: options.job.object.metadata.name };
     this.#seen = observe(options.job);
+    this.#endMs = isShared
+      ? this.#seen.ageMs + maxLifetimeMs
+      : maxLifetimeMs - this.#seen.startDelayMs;
   }
 
   /** Beats after `firstMs`, then every 30 s; does not keep the process alive. */
@@ -46,13 +58,13 @@ export class Lifetime {
 
   /** Whether the Job has what remains of its longest life, as between two steps. */
   get isSettled(): boolean {
-    return this.#seen.deadlineMs >= this.#lastDeadlineMs - 1000;
+    return this.#seen.deadlineMs >= this.#endMs - 1000;
   }
 
   /** Ends the beat; the Job then lives for what is left of its longest life. */
   async settle(signal: AbortSignal): Promise<void> {
     await this.stop();
-    if (!this.isSettled) await this.#setDeadline(this.#lastDeadlineMs, signal);
+    if (!this.isSettled) await this.#setDeadline(this.#endMs, signal);
   }
 
   /** Ends the beat, and leaves the deadline as the last one set it. */
@@ -66,7 +78,7 @@ export class Lifetime {
     for (let waitMs = firstMs; ; waitMs = beatIntervalMs) {
       try {
         await sleep(waitMs, undefined, { signal, ref: false });
-        await this.#setDeadline(nextDeadlineMs(this.#seen, this.#maxLifetimeMs), signal);
+        await this.#setDeadline(nextDeadlineMs(this.#seen, this.#endMs), signal);
       } catch (thrown) {
         if (signal.aborted) return;
         const why = messageOf(thrown);
@@ -83,15 +95,27 @@ export class Lifetime {
     }
   }
 
-  get #lastDeadlineMs(): number {
-    return this.#maxLifetimeMs - this.#seen.startDelayMs;
-  }
-
   async #setDeadline(deadlineMs: number, signal: AbortSignal): Promise<void> {
     const activeDeadlineSeconds = Math.max(1, Math.floor(deadlineMs / 1000));
     const patch = { spec: { activeDeadlineSeconds } };
-    const job = await this.#client.patch('jobs', { ...this.#job, patch }, signal);
-    this.#seen = observe(job);
+    if (this.#isShared) await this.#raiseDeadline(activeDeadlineSeconds, signal);
+    else this.#seen = observe(await this.#client.patch('jobs', { ...this.#job, patch }, signal));
+  }
+
+  /** Another job may have moved the deadline since it was seen. */
+  async #raiseDeadline(activeDeadlineSeconds: number, signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const { deadlineMs, resourceVersion } = this.#seen;
+      if (deadlineMs >= activeDeadlineSeconds * 1000) return;
+      const patch = { metadata: { resourceVersion }, spec: { activeDeadlineSeconds } };
+      try {
+        this.#seen = observe(await this.#client.patch('jobs', { ...this.#job, patch }, signal));
+        return;
+      } catch (thrown) {
+        if (!isConflict(thrown)) throw thrown;
+        this.#seen = observe(await this.#client.get('jobs', this.#job, signal));
+      }
+    }
   }
 }
 
@@ -101,6 +125,7 @@ interface Sighting {
   readonly startDelayMs: number;
   /** Counted from its start. */
   readonly deadlineMs: number;
+  readonly resourceVersion: string | undefined;
   /** Of `performance.now()`. */
   readonly at: number;
 }
@@ -117,12 +142,18 @@ function observe(job: Observed<Job>): Sighting {
     ageMs: Math.max(0, serverTimeMs - startedMs),
     startDelayMs: Math.max(0, startedMs - createdMs(job)),
     deadlineMs: (object.spec?.activeDeadlineSeconds ?? 0) * 1000,
+    resourceVersion: object.metadata.resourceVersion,
     at: performance.now(),
   };
 }
 
-/** Counted from the start of the Job, which lives at most `maxLifetimeMs` from its creation. */
-export function nextDeadlineMs(seen: Sighting, maxLifetimeMs: number): number {
+/**
+ * Where a beat sets the deadline: five minutes ahead, but not beyond the end of the longest life.
+ *
+ * A step that works on beyond that end is not cut off: its builder goes soon after its last beat.
+ */
+export function nextDeadlineMs(seen: Pick<Sighting, 'ageMs' | 'at'>, endMs: number): number {
   const ageMs = seen.ageMs + performance.now() - seen.at;
-  return Math.min(ageMs + beatAheadMs, maxLifetimeMs - seen.startDelayMs);
+  const isOvertime = ageMs + 1.5 * beatIntervalMs > endMs;
+  return isOvertime ? ageMs + overtimeAheadMs : Math.min(ageMs + beatAheadMs, endMs);
 }

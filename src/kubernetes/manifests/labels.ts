@@ -22,9 +22,19 @@ export const stayAnnotations = {
   'karpenter.sh/do-not-disrupt': 'true',
 } as const;
 
+/** What everything of one builder carries. */
+export function builderLabels(name: string): Record<string, string> {
+  return { ...managedBy, 'app.kubernetes.io/instance': name };
+}
+
 /** Selects everything of one builder. */
 export function builderSelector(name: string): string {
-  return Object.entries({ ...managedBy, 'app.kubernetes.io/instance': name })
+  return selectorText(builderLabels(name));
+}
+
+/** Labels as a selector. */
+export function selectorText(labels: Readonly<Record<string, string>>): string {
+  return Object.entries(labels)
     .map(([key, value]) => `${key}=${value}`)
     .join(',');
 }

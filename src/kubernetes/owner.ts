@@ -1,0 +1,66 @@
+/** The object that owns all others of a builder. */
+import type { V1OwnerReference } from '@kubernetes/client-node';
+import { type Ensured, ensure } from './ensure.ts';
+import type { KubeClient, Observed } from './kube-client.ts';
+import { isForbidden, isNotFound } from './kube-failure.ts';
+import type { Job } from './kube-objects.ts';
+import { beatAheadMs } from './lifetime.ts';
+import type { BuilderSpec } from './builder-spec.ts';
+import { belongsTo } from './manifests/labels.ts';
+import { ownerJob } from './manifests/owner-job.ts';
+import type { ProvisionOptions } from './provision.ts';
+
+/**
+ * The owner Job of a builder that an earlier step of this job made; undefined when there is none, or
+ * none that lives on.
+ */
+export async function findOwner(
+  client: KubeClient,
+  spec: BuilderSpec,
+  signal: AbortSignal,
+): Promise<Observed<Job> | undefined> {
+  const { namespace, name } = spec;
+  try {
+    const job = await client.get('jobs', { namespace, name }, signal);
+    const { labels, deletionTimestamp } = job.object.metadata;
+    const isOurs = belongsTo(name, labels) && deletionTimestamp === undefined;
+    return isOurs && isAlive(job.object) ? job : undefined;
+  } catch (thrown) {
+    if (isNotFound(thrown) || isForbidden(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+/** Whether a Job has not come to its end, after which it is deleted. */
+function isAlive(job: Job): boolean {
+  return !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
+}
+
+/** Creates or finds the Job that owns a builder and expires; undefined without the rights. */
+export async function ensureJob(
+  options: ProvisionOptions,
+  signal: AbortSignal,
+): Promise<Ensured<Job> | undefined> {
+  const { client, spec, may, maxLifetimeMs, runnerPod, notices } = options;
+  if (['create', 'get'].some((verb) => may(verb, 'jobs') === false)) return undefined;
+  // Without the right to prolong it, or the certainty to have it, the Job lives its whole life.
+  const beats = may('patch', 'jobs') === true;
+  const lifeMs = beats ? Math.min(beatAheadMs, maxLifetimeMs) : maxLifetimeMs;
+  const activeDeadlineSeconds = Math.max(1, Math.floor(lifeMs / 1000));
+  const manifest = ownerJob(spec, { activeDeadlineSeconds, owner: runnerPod });
+  try {
+    return await ensure({ client, spec, resource: 'jobs', manifest, isCurrent: isAlive }, signal);
+  } catch (thrown) {
+    if (!isForbidden(thrown)) throw thrown;
+    notices.once(
+      'No right to create jobs: a builder whose runner is lost does not expire by itself.',
+    );
+    return undefined;
+  }
+}
+
+/** How an object names its owner. */
+export function referenceTo(job: Job): V1OwnerReference {
+  const { name, uid } = job.metadata;
+  return { apiVersion: 'batch/v1', kind: 'Job', name, uid };
+}
