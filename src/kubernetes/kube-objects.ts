@@ -21,6 +21,8 @@ export interface ObjectMeta {
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly ownerReferences?: readonly OwnerReference[];
+  /** Who set which fields, with the server's time of the last change of each. */
+  readonly managedFields?: readonly { readonly time?: string }[];
 }
 
 /** Any object. */
@@ -33,6 +35,7 @@ export interface Condition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
+  readonly lastTransitionTime?: string | null;
 }
 
 export interface Job extends KubeObject {
@@ -73,10 +76,37 @@ export interface Secret extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
 }
 
+/** One condition on the pods that a quota counts; `In` and `NotIn` have values. */
+export interface QuotaScope {
+  readonly scopeName: string;
+  readonly operator: string;
+  readonly values?: readonly string[];
+}
+
 export interface ResourceQuota extends KubeObject {
+  readonly spec?: {
+    readonly hard?: Readonly<Record<string, string>>;
+    readonly scopes?: readonly string[];
+    readonly scopeSelector?: { readonly matchExpressions?: readonly QuotaScope[] };
+  };
   readonly status?: {
     readonly hard?: Readonly<Record<string, string>>;
     readonly used?: Readonly<Record<string, string>>;
+  };
+}
+
+/** Values are quantities by resource. */
+export interface LimitRange extends KubeObject {
+  readonly spec?: {
+    readonly limits?: readonly {
+      /** `Container`, `Pod` or `PersistentVolumeClaim`. */
+      readonly type: string;
+      readonly max?: Readonly<Record<string, string>>;
+      readonly min?: Readonly<Record<string, string>>;
+      /** Limits, and requests, of containers that name none. */
+      readonly default?: Readonly<Record<string, string>>;
+      readonly defaultRequest?: Readonly<Record<string, string>>;
+    }[];
   };
 }
 
@@ -110,6 +140,7 @@ export interface ContainerState {
 
 export interface ContainerStatus {
   readonly name: string;
+  readonly image?: string;
   readonly restartCount: number;
   readonly containerID?: string;
   readonly state?: ContainerState;
@@ -119,6 +150,13 @@ export interface ContainerStatus {
 export interface Pod extends KubeObject {
   readonly spec?: {
     readonly nodeName?: string;
+    readonly hostname?: string;
+    readonly hostNetwork?: boolean;
+    readonly volumes?: readonly {
+      readonly name: string;
+      readonly secret?: { readonly secretName?: string };
+      readonly persistentVolumeClaim?: { readonly claimName: string };
+    }[];
     readonly containers?: readonly {
       readonly name: string;
       readonly resources?: { readonly limits?: Readonly<Record<string, string>> };
@@ -130,6 +168,7 @@ export interface Pod extends KubeObject {
     readonly message?: string;
     readonly podIP?: string;
     readonly conditions?: readonly Condition[];
+    readonly initContainerStatuses?: readonly ContainerStatus[];
     readonly containerStatuses?: readonly ContainerStatus[];
   };
 }
@@ -147,6 +186,8 @@ export interface KubeEvent extends KubeObject {
   readonly message?: string;
   readonly type?: string;
   readonly count?: number;
+  readonly source?: { readonly component?: string };
+  readonly reportingComponent?: string;
   readonly lastTimestamp?: string | null;
   readonly eventTime?: string | null;
 }

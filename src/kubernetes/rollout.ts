@@ -1,5 +1,8 @@
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
+import { choosePod } from './choice/choose-pod.ts';
+import { type PodOrder, podOrder } from './choice/pod-order.ts';
+import { usablePods } from './choice/usable-pods.ts';
 import { KubernetesError } from './errors.ts';
 import {
   findAll,
@@ -17,7 +20,6 @@ import type { Pod } from './kube-objects.ts';
 import { containerName } from './manifests/labels.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
-import { choosePod } from './pod-choice.ts';
 import { PullCounter } from './pull-counter.ts';
 
 /** How long what looks hopeless may last: autoscalers look every 10 s. */
@@ -35,6 +37,8 @@ export interface RolloutOptions {
   readonly wanted: Wanted;
   readonly replicas: number;
   readonly affinityKey: string;
+  /** Which pod is preferred; by default sticky by `affinityKey`. */
+  readonly order?: PodOrder;
   readonly timeoutMs: number;
   readonly timeoutIsExplicit: boolean;
   readonly notices: Notices;
@@ -142,20 +146,24 @@ export class Rollout {
   startedPod(): Pod | undefined {
     const snapshot = this.#snapshot();
     const { affinityKey, replicas, wanted } = this.#options;
+    const { order = podOrder('sticky', { affinityKey, buildxKey: '' }) } = this.#options;
     const { pods } = snapshot;
     const refused = findAll({ ...snapshot, pods: [], events: [] }, wanted).length > 0;
     const pod = choosePod(pods, {
-      affinityKey,
+      order,
       replicas,
       settled: refused || pods.some(isRunning),
       isHopeless: (candidate) => isHopeless(candidate, snapshot, wanted),
     });
-    if (pod === undefined) return undefined;
-    // Without events the node's word comes up to a second late: try as soon as there is a node.
-    const started = this.#unseen.has('events')
-      ? pod.spec?.nodeName !== undefined
-      : hasStarted(pod, snapshot.events);
-    return isRunning(pod) || started ? pod : undefined;
+    return pod !== undefined && this.#hasStarted(pod, snapshot) ? pod : undefined;
+  }
+
+  /** All pods that could be used now, as far as is known. */
+  startedPods(): Pod[] {
+    const snapshot = this.#snapshot();
+    return usablePods(snapshot.pods).filter(
+      (pod) => this.#hasStarted(pod, snapshot) && !isHopeless(pod, snapshot, this.#options.wanted),
+    );
   }
 
   /** Calls back after each change, until the returned function is called. */
@@ -168,6 +176,12 @@ export class Rollout {
     this.arrived();
     this.#stop.abort();
     await Promise.allSettled(this.#runs);
+  }
+
+  /** Without events the node's word comes up to a second late: a node is then reason to try. */
+  #hasStarted(pod: Pod, { events }: Snapshot): boolean {
+    if (isRunning(pod)) return true;
+    return this.#unseen.has('events') ? pod.spec?.nodeName !== undefined : hasStarted(pod, events);
   }
 
   #follow(run: Promise<void>): void {
