@@ -147,12 +147,11 @@ export class Rollout {
     const snapshot = this.#snapshot();
     const { affinityKey, replicas, wanted } = this.#options;
     const { order = podOrder('sticky', { affinityKey, buildxKey: '' }) } = this.#options;
-    const { pods } = snapshot;
     const refused = findAll({ ...snapshot, pods: [], events: [] }, wanted).length > 0;
-    const pod = choosePod(pods, {
+    const pod = choosePod(this.pods, {
       order,
       replicas,
-      settled: refused || pods.some(isRunning),
+      settled: refused || this.pods.some(isRunning),
       isHopeless: (candidate) => isHopeless(candidate, snapshot, wanted),
     });
     return pod !== undefined && this.#hasStarted(pod, snapshot) ? pod : undefined;
