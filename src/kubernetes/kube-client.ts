@@ -122,10 +122,18 @@ export interface KubeClient extends Disposable {
     at: { readonly namespace: string; readonly name: string; readonly patch: object },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>>;
-  /** Leaves what the object owns to the garbage collector; `uid` guards against a namesake. */
+  /**
+   * Leaves what the object owns to the garbage collector; `uid` guards against a namesake, and
+   * `resourceVersion` against one that has changed since.
+   */
   remove(
     resource: ResourceName,
-    at: { readonly namespace: string; readonly name: string; readonly uid: string },
+    at: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly uid: string;
+      readonly resourceVersion?: string | undefined;
+    },
     signal: AbortSignal,
   ): Promise<void>;
   /** The last lines that a container printed. */

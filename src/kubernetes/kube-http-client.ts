@@ -169,13 +169,19 @@ class HttpKubeClient implements KubeClient {
 
   async remove(
     resource: ResourceName,
-    at: { readonly namespace: string; readonly name: string; readonly uid: string },
+    at: {
+      readonly namespace: string;
+      readonly name: string;
+      readonly uid: string;
+      readonly resourceVersion?: string | undefined;
+    },
     signal: AbortSignal,
   ): Promise<void> {
+    const { uid, resourceVersion } = at;
     const call = {
       method: 'DELETE',
       path: pathOf(resource, at.namespace, at.name),
-      body: { propagationPolicy: 'Background', preconditions: { uid: at.uid } },
+      body: { propagationPolicy: 'Background', preconditions: { uid, resourceVersion } },
     } as const;
     await this.#object(call, { verb: 'delete', resource, ...at }, signal);
   }
