@@ -5,6 +5,7 @@ import type {
   KubeList,
   KubeObject,
   Lease,
+  LimitRange,
   Node,
   Pod,
   ResourceQuota,
@@ -19,6 +20,7 @@ export interface ResourceTypes {
   readonly events: KubeEvent;
   readonly jobs: Job;
   readonly leases: Lease;
+  readonly limitranges: LimitRange;
   readonly persistentvolumeclaims: KubeObject;
   readonly poddisruptionbudgets: KubeObject;
   readonly pods: Pod;
@@ -36,11 +38,17 @@ export interface Observed<T> {
   readonly serverTimeMs: number;
 }
 
-/** Which objects of a namespace. */
-export interface Selection {
-  readonly namespace: string;
+/** Which objects of one resource. */
+export interface Filter {
   readonly labelSelector?: string;
   readonly fieldSelector?: string;
+  /** How many at most. */
+  readonly limit?: number;
+}
+
+/** Which objects of a namespace. */
+export interface Selection extends Omit<Filter, 'limit'> {
+  readonly namespace: string;
 }
 
 export type WatchEvent<T> =
@@ -148,9 +156,11 @@ export interface KubeClient extends Disposable {
     },
     signal: AbortSignal,
   ): Promise<string>;
-  /** All nodes of the cluster. */
-  listNodes(signal: AbortSignal): Promise<readonly Node[]>;
+  /** Nodes of the cluster. */
+  listNodes(filter: Filter, signal: AbortSignal): Promise<readonly Node[]>;
   getNode(name: string, signal: AbortSignal): Promise<Node>;
+  /** The name that the server knows the user by; servers before 1.28 do not tell. */
+  whoAmI(signal: AbortSignal): Promise<string | undefined>;
   /** Throws `NAMESPACE_MISSING` when there is none. */
   checkNamespace(namespace: string, signal: AbortSignal): Promise<void>;
   /** What the user may do in a namespace; `incomplete` when some authorizer keeps it secret. */

@@ -4,6 +4,7 @@ import { KubernetesError } from './errors.ts';
 import type {
   Access,
   AccessRule,
+  Filter,
   KubeClient,
   Observed,
   ResourceName,
@@ -14,10 +15,11 @@ import type {
 import type { KubeConfig } from './kube-config.ts';
 import { createTargetReader } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
-import { type ApiCall, ApiRefusal, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
-import type { KubeList, Node, Status } from './kube-objects.ts';
+import { type ApiCall, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
+import type { KubeList, Node } from './kube-objects.ts';
 import { groups, pathOf, queryOf } from './kube-paths.ts';
 import { maskingTargets } from './target-secrets.ts';
+import { parseWatchEvent } from './watch-event.ts';
 
 export interface KubeClientOptions {
   /** Told what is secret before anything is sent. */
@@ -79,12 +81,9 @@ class HttpKubeClient implements KubeClient {
     selection: Selection & { readonly limit?: number },
     signal: AbortSignal,
   ): Promise<KubeList<ResourceTypes[R]> & { readonly serverTimeMs: number }> {
-    const { namespace, limit } = selection;
-    const query = {
-      ...queryOf(selection),
-      ...(limit === undefined ? {} : { limit: String(limit) }),
-    };
-    const call = { method: 'GET', path: pathOf(resource, namespace), query } as const;
+    const { namespace } = selection;
+    const path = pathOf(resource, namespace);
+    const call = { method: 'GET', path, query: queryOf(selection) } as const;
     const about = { verb: 'list', resource, namespace };
     const { object, serverTimeMs } = await this.#object<KubeList<ResourceTypes[R]>>(
       call,
@@ -207,8 +206,8 @@ class HttpKubeClient implements KubeClient {
     return answer.text;
   }
 
-  async listNodes(signal: AbortSignal): Promise<readonly Node[]> {
-    const call = { method: 'GET', path: '/api/v1/nodes' } as const;
+  async listNodes(filter: Filter, signal: AbortSignal): Promise<readonly Node[]> {
+    const call = { method: 'GET', path: '/api/v1/nodes', query: queryOf(filter) } as const;
     const about = { verb: 'list', resource: 'nodes' };
     return (await this.#object<KubeList<Node>>(call, about, signal)).object.items;
   }
@@ -217,6 +216,15 @@ class HttpKubeClient implements KubeClient {
     const call = { method: 'GET', path: `/api/v1/nodes/${encodeURIComponent(name)}` } as const;
     return (await this.#object<Node>(call, { verb: 'get', resource: 'nodes', name }, signal))
       .object;
+  }
+
+  async whoAmI(signal: AbortSignal): Promise<string | undefined> {
+    const status = await this.#review<{ readonly userInfo?: { readonly username?: string } }>(
+      { group: 'authentication.k8s.io', kind: 'SelfSubjectReview' },
+      undefined,
+      signal,
+    );
+    return status?.userInfo?.username;
   }
 
   async checkNamespace(namespace: string, signal: AbortSignal): Promise<void> {
@@ -234,7 +242,7 @@ class HttpKubeClient implements KubeClient {
     const status = await this.#review<{
       readonly resourceRules?: readonly AccessRule[];
       readonly incomplete?: boolean;
-    }>('SelfSubjectRulesReview', { namespace }, signal);
+    }>({ group: authorization, kind: 'SelfSubjectRulesReview' }, { namespace }, signal);
     return { rules: status?.resourceRules ?? [], incomplete: status?.incomplete ?? true };
   }
 
@@ -248,7 +256,7 @@ class HttpKubeClient implements KubeClient {
       subresource,
     };
     const status = await this.#review<{ readonly allowed?: boolean }>(
-      'SelfSubjectAccessReview',
+      { group: authorization, kind: 'SelfSubjectAccessReview' },
       { resourceAttributes },
       signal,
     );
@@ -260,8 +268,11 @@ class HttpKubeClient implements KubeClient {
     this.#targets[Symbol.dispose]();
   }
 
-  async #review<T>(kind: string, spec: object, signal: AbortSignal): Promise<T | undefined> {
-    const group = 'authorization.k8s.io';
+  async #review<T>(
+    { group, kind }: { readonly group: string; readonly kind: string },
+    spec: object | undefined,
+    signal: AbortSignal,
+  ): Promise<T | undefined> {
     const path = `/apis/${group}/v1/${kind.toLowerCase()}s`;
     const body = { apiVersion: `${group}/v1`, kind, spec };
     const about = { verb: 'create', resource: `${kind.toLowerCase()}s.${group}` };
@@ -307,6 +318,8 @@ class HttpKubeClient implements KubeClient {
   }
 }
 
+const authorization = 'authorization.k8s.io';
+
 interface CallSubject {
   readonly verb: string;
   readonly resource: string;
@@ -316,13 +329,4 @@ interface CallSubject {
 
 function dryRunQuery(dryRun: boolean): { readonly query?: Record<string, string> } {
   return dryRun ? { query: { dryRun: 'All' } } : {};
-}
-
-/** Throws `ApiRefusal` for an ERROR event, such as 410 when the version is too old. */
-function parseWatchEvent<T>(line: string): WatchEvent<T> {
-  const event = JSON.parse(line) as WatchEvent<T> | { type: 'ERROR'; object: Status };
-  if (event.type === 'ERROR') {
-    throw new ApiRefusal(event.object.code ?? 500, event.object, undefined);
-  }
-  return event;
 }

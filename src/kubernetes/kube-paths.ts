@@ -1,4 +1,4 @@
-import type { ResourceName, Selection } from './kube-client.ts';
+import type { Filter, ResourceName } from './kube-client.ts';
 
 /** API group of each resource; the core group has no name. */
 export const groups: Readonly<Record<ResourceName, string>> = {
@@ -7,6 +7,7 @@ export const groups: Readonly<Record<ResourceName, string>> = {
   events: '',
   jobs: 'batch',
   leases: 'coordination.k8s.io',
+  limitranges: '',
   persistentvolumeclaims: '',
   poddisruptionbudgets: 'policy',
   pods: '',
@@ -25,10 +26,11 @@ export function pathOf(resource: ResourceName, namespace: string, name?: string)
 }
 
 /** The query that narrows a list or a watch down. */
-export function queryOf(selection: Selection): Record<string, string> {
-  const { labelSelector, fieldSelector } = selection;
+export function queryOf(filter: Filter): Record<string, string> {
+  const { labelSelector, fieldSelector, limit } = filter;
   return {
     ...(labelSelector === undefined ? {} : { labelSelector }),
     ...(fieldSelector === undefined ? {} : { fieldSelector }),
+    ...(limit === undefined ? {} : { limit: String(limit) }),
   };
 }
