@@ -44,7 +44,7 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
     registryAuth,
     contextReason,
     notices: describeLegacyInputs(reader),
-    warnings,
+    warnings: [...warnings, ...problems.warnings],
     secrets: [
       ...secretsOfRegistryAuth(registryAuth),
       ...secretsOfRegistryConfig(builder.registryConfig),

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { parseDriverOptions } from './driver-options.ts';
+import { parseDriverOptions, readDriverOptions } from './driver-options.ts';
 import { InputError, invalidInput, notSupportedYet } from './errors.ts';
 import { durationForm, parseGoDuration } from './go-duration.ts';
 import type { InputReader } from './input-reader.ts';
@@ -41,7 +41,7 @@ export function parseBuilderOptions(
     kubeconfig: reader.optional('kubeconfig'),
     kubeContext: reader.optional('kube-context'),
     connection: problems.guard('auto', () => parseConnection(reader.string('connection'))),
-    driver: parseDriverOptions(reader),
+    driver: parseDriverOptions(readDriverOptions(reader), problems),
     platforms,
     runnerPlatform: world.runnerPlatform,
     ...problems.guard({ buildkitdConfig: undefined, buildkitdConfigInline: undefined }, () =>

@@ -1,53 +1,124 @@
+/** From the text, or the YAML, of `driver-opts` to values by option. */
 import { parseCsvFields } from './csv-fields.ts';
+import {
+  driverOptionNames,
+  driverOptionOf,
+  type DriverOptionName,
+  invalidOption,
+  listOptionNames,
+  mapOptionNames,
+} from './driver-option-names.ts';
 import { invalidInput } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
-import { isYamlMap, parseYamlMap, type YamlMap } from './yaml-tree.ts';
+import { parseRawLineList } from './list-modes.ts';
+import { nearestName } from './nearest-name.ts';
+import type { Problems } from './problems.ts';
+import { isYamlMap, looksLikeYamlMap, parseYamlMap, type YamlTree } from './yaml-tree.ts';
 
 /** One driver option as it was written. */
 export interface DriverOptionEntry {
-  /** Lower case; nested maps joined by dots. */
   readonly name: string;
-  /** Undefined when YAML gave a list. */
-  readonly value: string | undefined;
+  readonly value: YamlTree;
+  /** What is likely wrong if the name is unknown. */
+  readonly hint?: string | undefined;
 }
+
+/** All values that were given for an option, in the order they were written. */
+export type GivenDriverOptions = ReadonlyMap<DriverOptionName, readonly YamlTree[]>;
 
 const input = 'driver-opts';
 
 /**
- * The options in the order they were written: several per line and several lines of `key=value`,
+ * The entries in the order they were written: several per line and several lines of `key=value`,
  * each line CSV, or one YAML map.
  */
 export function driverOptionEntries(reader: InputReader): DriverOptionEntry[] {
-  const text = reader.string(input);
-  if (isYaml(text)) return flatten(parseYamlMap(input, text), '');
   const { problems } = reader;
-  return reader
-    .rawLineList(input)
-    .flatMap((line) => problems.guard<string[]>([], () => parseCsvFields(input, line)))
-    .flatMap((field) => problems.guard<DriverOptionEntry[]>([], () => [keyValue(field)]));
+  const text = reader.string(input);
+  if (looksLikeYamlMap(text)) {
+    return problems.guard([], () => entriesOfTree(parseYamlMap(input, text), problems));
+  }
+  return reader.rawLineList(input).flatMap((line) => entriesOfLine(line, problems));
 }
 
-/** Whether the first line that says something is `key: …` or opens a map. */
-function isYaml(text: string): boolean {
-  const first = text.split(/[\r\n]+/).find((line) => !/^\s*(?:#|$)/.test(line)) ?? '';
-  return /^\s*(?:\{|"?[\w./-]+"?\s*:(?:\s|$))/.test(first);
+/** The same from YAML that holds them: a map, a text, or a list of texts and maps. */
+export function entriesOfTree(tree: YamlTree, problems: Problems): DriverOptionEntry[] {
+  if (isYamlMap(tree)) return [...tree].map(([name, value]) => ({ name: name.trim(), value }));
+  if (typeof tree !== 'string') return tree.flatMap((each) => entriesOfTree(each, problems));
+  return parseRawLineList(tree).flatMap((line) => entriesOfLine(line, problems));
 }
 
-function keyValue(field: string): DriverOptionEntry {
+/** Gathers the values of each option; what is not known goes to `problems`. */
+export function gatherDriverOptions(
+  entries: readonly DriverOptionEntry[],
+  problems: Problems,
+): GivenDriverOptions {
+  const given = new Map<DriverOptionName, YamlTree[]>();
+  for (const entry of entries) {
+    for (const [name, value] of recognise(entry, problems)) {
+      given.set(name, [...(given.get(name) ?? []), value]);
+    }
+  }
+  return given;
+}
+
+function recognise(
+  { name, value, hint }: DriverOptionEntry,
+  problems: Problems,
+): [DriverOptionName, YamlTree][] {
+  const known = driverOptionOf(name);
+  if (known !== undefined) return [[known, value]];
+  // The name of a variable keeps its letter case.
+  if (/^env\./i.test(name)) return [['env', new Map([[name.slice('env.'.length), value]])]];
+  const isGroup = membersOf(name).length > 0;
+  if (isGroup && isYamlMap(value)) {
+    return [...value].flatMap(([key, child]) =>
+      recognise({ name: `${name}.${key.trim()}`, value: child }, problems),
+    );
+  }
+  problems.add(unknown(name, hint));
+  return [];
+}
+
+function membersOf(name: string): DriverOptionName[] {
+  return driverOptionNames.filter((each) => each.startsWith(`${name.toLowerCase()}.`));
+}
+
+function unknown(name: string, hint: string | undefined) {
+  const members = membersOf(name);
+  const nearest = nearestName(name, driverOptionNames);
+  const known = members.length > 0 ? members : driverOptionNames;
+  const guess =
+    nearest === undefined ? `Known are ${known.join(', ')}.` : `Did you mean \`${nearest}\`?`;
+  const problem = 'is not a driver option';
+  return invalidOption({ option: name, problem, hint: hint ?? guess });
+}
+
+function entriesOfLine(line: string, problems: Problems): DriverOptionEntry[] {
+  const fields = problems.guard([], () => parseCsvFields(input, line));
+  return problems.guardEach(fields, (field, index) => keyValue(field, fields.slice(0, index)));
+}
+
+function keyValue(field: string, before: readonly string[]): DriverOptionEntry {
+  const hint = quotingHint(before);
   const equals = field.indexOf('=');
   if (equals < 1) {
-    throw invalidInput({ input, value: field, problem: 'is not an option', expected: 'key=value' });
+    // What follows a variable may be the second half of a secret.
+    const value = before.some((each) => /^\s*env\b/i.test(each)) ? undefined : field;
+    const problem = value === undefined ? 'has a field that is not an option' : 'is not an option';
+    throw invalidInput({ input, ...(value && { value }), problem, expected: 'key=value', hint });
   }
-  return {
-    name: field.slice(0, equals).trim().toLowerCase(),
-    value: field.slice(equals + 1).trim(),
-  };
+  return { name: field.slice(0, equals).trim(), value: field.slice(equals + 1).trim(), hint };
 }
 
-function flatten(map: YamlMap, prefix: string): DriverOptionEntry[] {
-  return [...map].flatMap(([key, value]) => {
-    const name = `${prefix}${key.trim().toLowerCase()}`;
-    if (isYamlMap(value)) return flatten(value, `${name}.`);
-    return [{ name, value: typeof value === 'string' ? value.trim() : undefined }];
-  });
+const withCommas = new Set<string | undefined>([...mapOptionNames, ...listOptionNames]);
+
+/** An option whose value may have commas, and was not quoted, goes on as if it were the next one. */
+function quotingHint(before: readonly string[]): string | undefined {
+  const names = before.map((field) => field.slice(0, field.indexOf('=')).trim());
+  const name = names.findLast(
+    (each) => withCommas.has(driverOptionOf(each)) || /^env\./i.test(each),
+  );
+  if (name === undefined) return undefined;
+  return `If this belongs to \`${name}\`, put quotes around the whole field: "${name}=…,…".`;
 }

@@ -55,33 +55,6 @@ export const inputsNotSupportedYet: ReadonlyMap<string, Awaited> = new Map(
   }),
 );
 
-/** Driver options by name, with the values that mean what happens anyway. */
-export const driverOptionsNotSupportedYet: ReadonlyMap<string, readonly string[]> = new Map(
-  Object.entries({
-    annotation: [],
-    annotations: [],
-    'buildkit-root-volume-memory': [],
-    'default-load': ['false'],
-    'drain-timeout': [],
-    env: [],
-    'image-pull-policy': [],
-    'image-pull-secrets': [],
-    labels: [],
-    loadbalance: ['sticky'],
-    mode: ['privileged'],
-    nodeselector: [],
-    'persistent-volume-claim.access-mode': [],
-    'persistent-volume-claim.requests.storage': [],
-    'persistent-volume-claim.storage-class': [],
-    'qemu.image': [],
-    'qemu.install': ['false'],
-    rootless: ['false'],
-    schedulername: [],
-    serviceaccount: [],
-    tolerations: [],
-  }),
-);
-
 /** Variables with which buildx changes a build; ignoring them would build something else. */
 export const variablesNotSupportedYet: readonly string[] = [
   'BUILDX_BUILDER',

@@ -3,6 +3,16 @@ import { InputError } from './errors.ts';
 /** Gathers what is wrong with the inputs, so that the user sees all of it in one run. */
 export class Problems {
   readonly #found: InputError[] = [];
+  readonly #warnings: string[] = [];
+
+  /** What is legal, but hardly what was meant. */
+  get warnings(): readonly string[] {
+    return this.#warnings;
+  }
+
+  warn(warning: string): void {
+    this.#warnings.push(warning);
+  }
 
   add(problem: InputError): void {
     this.#found.push(...problem.problems);

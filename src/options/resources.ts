@@ -1,4 +1,4 @@
-import { invalidInput } from './errors.ts';
+import { invalidOption } from './driver-option-names.ts';
 import type { KubernetesDriverOptions, ResourceQuantities } from './options.ts';
 import type { Problems } from './problems.ts';
 import { parseQuantity, quantityForm, suggestQuantity } from '../shared/quantity.ts';
@@ -9,13 +9,6 @@ type Resource = (typeof resources)[number];
 /** What a builder asks for when the user says nothing. */
 const defaultRequests: ResourceQuantities = { cpu: '250m', memory: '512Mi' };
 
-/** The driver options that `parseResources` reads. */
-export const resourceOptionNames: readonly string[] = resources.flatMap((resource) => [
-  `requests.${resource}`,
-  `limits.${resource}`,
-]);
-
-const input = 'driver-opts';
 const nanosPerUnit = 1_000_000_000n;
 
 /**
@@ -37,9 +30,9 @@ export function parseResources(
       requests[resource] = request.text;
       if (limit !== undefined && request.nanos > limit.nanos) {
         problems.add(
-          invalidInput({
-            input,
-            value: `requests.${resource}=${request.text}`,
+          invalidOption({
+            option: `requests.${resource}`,
+            value: request.text,
             problem: `is more than \`limits.${resource}=${limit.text}\``,
             expected: 'a request that is not above its limit',
           }),
@@ -53,24 +46,28 @@ export function parseResources(
   return { requests, limits };
 }
 
-interface ReadQuantity {
+/** A quantity as it was written, and in billionths of its unit. */
+export interface ReadQuantity {
   readonly text: string;
   readonly nanos: bigint;
 }
 
+/** The value of one option; throws an `InputError` for anything but a quantity, whole unless of CPU. */
+export function readQuantity(option: string, text: string): ReadQuantity {
+  const nanos = parseQuantity(text);
+  if (nanos === undefined) throw malformed(option, text);
+  if (!option.endsWith('.cpu') && nanos % nanosPerUnit !== 0n) throw fractional(option, text);
+  return { text, nanos };
+}
+
 function read(
   given: ReadonlyMap<string, string>,
-  name: string,
+  option: string,
   problems: Problems,
 ): ReadQuantity | undefined {
-  const text = given.get(name);
+  const text = given.get(option);
   if (text === undefined) return undefined;
-  return problems.guard<ReadQuantity | undefined>(undefined, () => {
-    const nanos = parseQuantity(text);
-    if (nanos === undefined) throw malformed(name, text);
-    if (!name.endsWith('.cpu') && nanos % nanosPerUnit !== 0n) throw fractional(name, text);
-    return { text, nanos };
-  });
+  return problems.guard<ReadQuantity | undefined>(undefined, () => readQuantity(option, text));
 }
 
 function defaultRequest(resource: Resource, limit: ReadQuantity | undefined): string | undefined {
@@ -79,25 +76,23 @@ function defaultRequest(resource: Resource, limit: ReadQuantity | undefined): st
   return (parseQuantity(text) ?? 0n) > limit.nanos ? limit.text : text;
 }
 
-function malformed(name: string, text: string) {
-  const suggestion = suggestQuantity(text);
-  return invalidInput({
-    input,
-    value: `${name}=${text}`,
-    problem: 'is not a quantity',
-    expected: quantityForm,
-    hint: suggestion === undefined ? undefined : `Write ${suggestion}.`,
-  });
+function malformed(option: string, value: string) {
+  const problem = 'is not a quantity';
+  return invalidOption({ option, value, problem, expected: quantityForm, hint: guess(value) });
 }
 
 /** The API server takes `512m` of memory, half a byte, with which no pod can start. */
-function fractional(name: string, text: string) {
-  const suggestion = suggestQuantity(text);
-  return invalidInput({
-    input,
-    value: `${name}=${text}`,
+function fractional(option: string, value: string) {
+  return invalidOption({
+    option,
+    value,
     problem: 'is a fraction of a byte',
     expected: 'whole bytes such as 512Mi or 4G',
-    hint: suggestion === undefined ? undefined : `Write ${suggestion}.`,
+    hint: guess(value),
   });
+}
+
+function guess(value: string): string | undefined {
+  const suggestion = suggestQuantity(value);
+  return suggestion === undefined ? undefined : `Write ${suggestion}.`;
 }

@@ -31,6 +31,12 @@ export function parseYamlMap(input: string, text: string): YamlMap {
   return tree;
 }
 
+/** Whether the first line that says something is `key: …` or opens a map. */
+export function looksLikeYamlMap(text: string): boolean {
+  const first = text.split(/[\r\n]+/).find((line) => !/^\s*(?:#|---|$)/.test(line)) ?? '';
+  return /^\s*(?:\{|["']?[\w./-]+["']?\s*:(?:\s|$))/.test(first);
+}
+
 /** Tells a map from a text or a list. */
 export function isYamlMap(tree: YamlTree | undefined): tree is YamlMap {
   return tree instanceof Map;

@@ -1,13 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { parseDriverOptions } from '../../../src/options/driver-options.ts';
+import {
+  inheritDriverOptions,
+  parseDriverOptions,
+  readDriverOptions,
+} from '../../../src/options/driver-options.ts';
 import type { KubernetesDriverOptions } from '../../../src/options/options.ts';
 import { inputErrorOf, problemsOf, readerOf } from './parse-inputs.ts';
 
 function parse(text: string): KubernetesDriverOptions {
   const reader = readerOf({ 'driver-opts': text });
-  const options = parseDriverOptions(reader);
+  const options = parseDriverOptions(readDriverOptions(reader), reader.problems);
   reader.problems.throwIfAny();
   return options;
 }
@@ -144,30 +148,292 @@ describe('driver-opts', () => {
     expect(problems(text).join('\n')).toMatch(message);
   });
 
+  it('has a value for every option', () => {
+    const text = `
+      "nodeselector=disk=ssd,pool=ci"
+      "annotations=a/b=x=y,note=1,2"
+      annotation=c=d
+      labels=team=infra
+      "tolerations=key=ci,operator=Exists,effect=NoExecute,tolerationSeconds=60;key=arch,value=arm64"
+      serviceaccount=builder, schedulername=volcano
+      env.HTTP_PROXY=http://user:pass@proxy:3128?a=b
+      "env.no_proxy=10.0.0.0/8,.cluster.local"
+      image-pull-policy=Always
+      "image-pull-secrets=hub,ghcr"
+      mode=userns, loadbalance=least-busy, drain-timeout=90s, default-load=true
+      persistent-volume-claim.requests.storage=20Gi
+      persistent-volume-claim.storage-class=fast
+      persistent-volume-claim.access-mode=ReadWriteMany
+      qemu.install=true, qemu.image=example.com/binfmt:1`;
+    expect(parse(text)).toMatchObject({
+      nodeSelector: { disk: 'ssd', pool: 'ci' },
+      annotations: { 'a/b': 'x=y', note: '1,2', c: 'd' },
+      labels: { team: 'infra' },
+      tolerations: [
+        { key: 'ci', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 },
+        { key: 'arch', value: 'arm64' },
+      ],
+      serviceAccount: 'builder',
+      schedulerName: 'volcano',
+      env: {
+        HTTP_PROXY: 'http://user:pass@proxy:3128?a=b',
+        no_proxy: '10.0.0.0/8,.cluster.local',
+      },
+      imagePullPolicy: 'Always',
+      imagePullSecrets: ['hub', 'ghcr'],
+      mode: 'userns',
+      loadBalance: 'least-busy',
+      drainTimeoutMs: 90_000,
+      defaultLoad: true,
+      stateVolume: {
+        kind: 'claim',
+        storage: '20Gi',
+        storageClass: 'fast',
+        accessMode: 'ReadWriteMany',
+      },
+      qemuImage: 'example.com/binfmt:1',
+    });
+  });
+
+  it('reads the same as a YAML map', () => {
+    const text = `
+NodeSelector: {disk: ssd, pool: ci}
+annotations:
+  a/b: x=y
+  note: 1,2
+annotation:
+  c: d
+labels:
+  team: infra
+tolerations:
+  - key: ci
+    operator: Exists
+    effect: NoExecute
+    tolerationSeconds: 60
+  - {key: arch, value: arm64}
+env:
+  HTTP_PROXY: http://user:pass@proxy:3128?a=b
+env.no_proxy: 10.0.0.0/8,.cluster.local
+image-pull-secrets: [hub, ghcr]
+persistent-volume-claim:
+  requests:
+    storage: 20Gi
+  storage-class: fast
+qemu:
+  install: true`;
+    expect(parse(text)).toMatchObject({
+      nodeSelector: { disk: 'ssd', pool: 'ci' },
+      annotations: { 'a/b': 'x=y', note: '1,2', c: 'd' },
+      labels: { team: 'infra' },
+      tolerations: [
+        { key: 'ci', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 },
+        { key: 'arch', value: 'arm64' },
+      ],
+      env: {
+        HTTP_PROXY: 'http://user:pass@proxy:3128?a=b',
+        no_proxy: '10.0.0.0/8,.cluster.local',
+      },
+      imagePullSecrets: ['hub', 'ghcr'],
+      stateVolume: {
+        kind: 'claim',
+        storage: '20Gi',
+        storageClass: 'fast',
+        accessMode: 'ReadWriteOnce',
+      },
+      qemuImage: 'tonistiigi/binfmt:latest',
+    });
+  });
+
+  it.each<[string, string, Readonly<Record<string, string>>]>([
+    ['one pair', 'labels=a=b', { a: 'b' }],
+    ['pairs in a quoted field', '"labels=a=b,c=d"', { a: 'b', c: 'd' }],
+    ['quotes of a shell', '"labels=""a=b,c=d"""', { a: 'b', c: 'd' }],
+    ['several options', 'labels=a=b\nlabels=c=d', { a: 'b', c: 'd' }],
+    ['the last of equal keys', 'labels=a=b\nlabels=a=c', { a: 'c' }],
+    ['an empty value', 'labels=a=', { a: '' }],
+    ['no pair', 'labels=', {}],
+    ['a trailing comma', '"labels=a=b,"', { a: 'b' }],
+    ['lines in YAML', 'labels: |\n  a=b\n  c=d', { a: 'b', c: 'd' }],
+    ['pairs in YAML', 'labels: a=b, c=d', { a: 'b', c: 'd' }],
+    ['empty YAML', 'labels:', {}],
+    [
+      'values that YAML might change',
+      'labels: {a: 1.10, b: yes, c: 007}',
+      { a: '1.10', b: 'yes', c: '007' },
+    ],
+  ])('reads maps with %s', (_, text, expected) => {
+    expect(parse(text).labels).toEqual(expected);
+  });
+
   it.each([
-    'nodeselector=kubernetes.io/arch=arm64',
-    '"nodeselector=a=b,c=d"',
-    'nodeselector: {kubernetes.io/arch: arm64}',
-    'labels: {a: b}',
-    'tolerations: [{key: a}]',
-    'env.HTTP_PROXY=http://user:hunter2@proxy',
-    'env: {TOKEN: hunter2}',
-    'rootless=true',
-    'mode=userns',
-    'loadbalance=random',
-    'persistent-volume-claim.requests.storage=10Gi',
-    'persistent-volume-claim: {storage-class: fast}',
-    'drain-timeout=10m',
-    'annotation=a=b',
-  ])('says that this is not supported yet, without its value: %s', (text) => {
-    const error = inputErrorOf(() => parse(text));
-    expect(error.code).toBe('INPUT_UNSUPPORTED');
-    expect(error.message).toMatch(/^driver option `[\w.-]+(?:\/\w+)?` is not supported yet$/);
-    expect(error.message).not.toContain('hunter2');
+    ['"annotations=note=x,y,z,b=c"', { note: 'x,y,z', b: 'c' }],
+    ['"annotations=""note=x,y=z"",b=c"', { note: 'x,y=z', b: 'c' }],
+    ['annotations: {note: "x,y=z", b: c}', { note: 'x,y=z', b: 'c' }],
+    ['"annotations=note={""a"":1,""b"":2}"', { note: '{"a":1,"b":2}' }],
+    ['annotations=Example.COM/Note=x', { 'Example.COM/Note': 'x' }],
+  ])('keeps `=` and `,` of values: %s', (text, expected) => {
+    expect(parse(text).annotations).toEqual(expected);
+  });
+
+  it.each<[string, readonly object[]]>([
+    ['tolerations=key=a;', [{ key: 'a' }]],
+    ['tolerations=', []],
+    ['tolerations=operator=exists', [{ operator: 'Exists' }]],
+    ['tolerations=key=a\ntolerations=key=b', [{ key: 'a' }, { key: 'b' }]],
+    ['tolerations: [key=a;key=b, {key: c}]', [{ key: 'a' }, { key: 'b' }, { key: 'c' }]],
+    [
+      'tolerations: {key: a, tolerationseconds: 5, effect: NoExecute}',
+      [{ key: 'a', effect: 'NoExecute', tolerationSeconds: 5 }],
+    ],
+    ['tolerations: "key=a,value=b"', [{ key: 'a', value: 'b' }]],
+  ])('reads %s', (text, expected) => {
+    expect(parse(text).tolerations).toEqual(expected);
+  });
+
+  it.each([
+    ['rootless=true', 'rootless'],
+    ['rootless=1,mode=rootless', 'rootless'],
+    ['rootless=false', 'privileged'],
+    ['rootless=false,mode=userns', 'userns'],
+    ['MODE=Auto', 'auto'],
+  ])('%s is the mode %s', (text, mode) => {
+    expect(parse(text).mode).toBe(mode);
+  });
+
+  it.each([
+    ['buildkit-root-volume-memory=2Gi', { kind: 'memory', sizeLimit: '2Gi' }],
+    ['persistent-volume-claim.requests.storage=', { kind: 'empty-dir' }],
+    [
+      'persistent-volume-claim.requests.storage=1G,persistent-volume-claim.storage-class=',
+      { kind: 'claim', storage: '1G', storageClass: undefined, accessMode: 'ReadWriteOnce' },
+    ],
+  ])('%s chooses the volume', (text, stateVolume) => {
+    expect(parse(text).stateVolume).toEqual(stateVolume);
+  });
+
+  it('takes empty names for the default, as buildx does', () => {
+    const text = 'image=\nserviceaccount=\nschedulername=\nqemu.image=\nimage-pull-secrets=';
+    expect(parse(text)).toEqual(parse(''));
+  });
+
+  it('can drain for no time at all', () => {
+    expect(parse('drain-timeout=0').drainTimeoutMs).toBe(0);
+    expect(parse('drain-timeout=0s').drainTimeoutMs).toBe(0);
+  });
+
+  it('warns of an emulator that is not installed', () => {
+    const reader = readerOf({ 'driver-opts': 'qemu.image=example.com/binfmt' });
+    const { qemuImage } = parseDriverOptions(readDriverOptions(reader), reader.problems);
+    expect(qemuImage).toBeUndefined();
+    expect(reader.problems.warnings).toEqual([expect.stringContaining('`qemu.install=true`')]);
+  });
+
+  it.each([
+    [
+      'labels=a b=c',
+      /`labels=a b=c` has the key `a b`, which is not allowed; expected \[domain\/\]name/,
+    ],
+    ['labels=-a=c', /has the key `-a`/],
+    [`labels=${'k'.repeat(64)}=c`, /which is not allowed/],
+    ['labels=Ex.com/a=c', /has the key `Ex.com\/a`/],
+    ['labels=a=b c', /`labels=a=b c` has a value that is not allowed; expected at most 63/],
+    [`labels=a=${'v'.repeat(64)}`, /value that is not allowed/],
+    ['"nodeselector=a=b,c"', /`nodeselector=a=b,c` has a value that is not allowed/],
+    ['nodeselector=a', /`nodeselector=a` is no pair; expected nodeselector=key=value/],
+    ['nodeselector==a', /is no pair/],
+    ['labels: [a=b]', /`labels` has a list; expected a map/],
+    ['labels: {a: {b: c}}', /`labels.a` has a map; expected one text/],
+    ['labels=app.kubernetes.io/managed-by=me', /managed-by=me` is reserved.*Use another key/],
+    ['labels=app.kubernetes.io/instance=me', /is reserved/],
+    ['labels=app.kubernetes.io/component=me', /is reserved/],
+    ['labels=kube-buildx-action/run-id=1', /is reserved/],
+    ['annotations=kube-buildx-action/sha=1', /is reserved/],
+    ['annotations=buildx.docker.com/platform=linux/amd64', /is reserved/],
+    [
+      'nodeselector=a=b,c=d',
+      /`c` is not a driver option.*If this belongs to `nodeselector`, put quotes/,
+    ],
+    ['tolerations=key=a,operator=Exists', /`operator` is not a driver option.*"tolerations=…,…"/],
+    ['"tolerations=key=a,operator=Exits"', /unknown operator `Exits`; expected Equal, Exists/],
+    [
+      '"tolerations=key=a,effect=NoRun"',
+      /unknown effect `NoRun`; expected NoSchedule, PreferNoSchedule, NoExecute/,
+    ],
+    ['"tolerations=key=a,efect=NoSchedule"', /unknown field `efect`.*Did you mean `effect`\?/],
+    ['"tolerations=key=a,Exists"', /the field `Exists`, which has no `=`/],
+    ['tolerations=value=a', /has no key; expected a key, or `operator=Exists`/],
+    ['"tolerations=key=a,operator=Exists,value=b"', /a value beside `operator=Exists`/],
+    ['"tolerations=key=a b"', /has the key `a b`/],
+    ['"tolerations=key=a,value=b c"', /value that is not allowed/],
+    [
+      '"tolerations=key=a,effect=NoExecute,tolerationSeconds=1m"',
+      /`tolerationSeconds` `1m`; expected whole seconds/,
+    ],
+    ['"tolerations=key=a,tolerationSeconds=1"', /without `effect=NoExecute`/],
+    ['tolerations: [{key: [a]}]', /`tolerations=key` is not one value/],
+    ['serviceaccount=Build_Kit', /is not a name of a service account/],
+    ['schedulername=a..b', /is not a name of a scheduler/],
+    ['image-pull-secrets: [A]', /`image-pull-secrets=A` is not a name of a Secret/],
+    ['image-pull-policy=Sometimes', /not a known value; expected Always, IfNotPresent, Never/],
+    [
+      'loadbalance=stikky',
+      /expected sticky, random, least-busy, buildx \| Did you mean `sticky`\?/,
+    ],
+    ['mode=user-ns', /`mode=user-ns` is not a known value.*Did you mean `userns`/],
+    ['rootless=yes', /`rootless=yes` is not a boolean; expected true or false/],
+    ['qemu.install=', /`qemu.install=` is not a boolean/],
+    ['qemu.image=A//b', /`qemu.image=A\/\/b` is not an image reference/],
+    ['default-load=maybe', /`default-load=maybe` is not a boolean/],
+    ['drain-timeout=-1s', /`drain-timeout=-1s` is not a duration/],
+    ['env.1X=a', /`env.1X` is not a name of a variable/],
+    ['env.=a', /`env.` is not a name of a variable/],
+    ['env: {A: [b]}', /`env.A` has a list; expected one text/],
+    [
+      'requests=1',
+      /`requests` is not a driver option.*Known are requests.cpu, requests.ephemeral-storage, requests.memory/,
+    ],
+    ['requests: {gpu: 1}', /`requests.gpu` is not a driver option/],
+    ['buildkit-root-volume-memory=0', /is no size; expected a size such as 20Gi/],
+    ['buildkit-root-volume-memory=lots', /is not a quantity/],
+    ['persistent-volume-claim.requests.storage=20GB', /Write 20Gi/],
+    [
+      'persistent-volume-claim.storage-class=fast',
+      /no size is; expected `persistent-volume-claim.requests.storage`/,
+    ],
+    [
+      'persistent-volume-claim.requests.storage=1Gi,persistent-volume-claim.access-mode=RWO',
+      /expected ReadWriteOnce, ReadWriteOncePod, ReadWriteMany/,
+    ],
+    ['memory=2Gi', /`memory` is not a driver option/],
+  ])('refuses the value of %s', (text, message) => {
+    expect(problems(text)).toEqual([expect.stringMatching(message)]);
+  });
+
+  it.each([
+    ['rootless=true,mode=userns', /^INPUT_CONTRADICTION: .*`rootless=true` and `mode=userns`/],
+    ['rootless=true,mode=auto', /^INPUT_CONTRADICTION/],
+    ['rootless=0,mode=rootless', /^INPUT_CONTRADICTION/],
+    [
+      'buildkit-root-volume-memory=1Gi,persistent-volume-claim.requests.storage=1Gi',
+      /^INPUT_CONTRADICTION: .*buildkit-root-volume-memory.*persistent-volume-claim/,
+    ],
+  ])('finds the contradiction in %s', (text, message) => {
+    expect(problems(text)).toEqual([expect.stringMatching(message)]);
+  });
+
+  it.each([
+    'env.TOKEN=abc,hunter2',
+    'env.1TOKEN=hunter2',
+    'env: {TOKEN: [hunter2]}',
+    'env: {TOKEN: {a: hunter2}}',
+    'env: hunter2',
+    'env: [hunter2]',
+  ])('keeps the values of variables out of messages: %s', (text) => {
+    expect(problems(text).join('\n')).not.toMatch(/hunter2/);
   });
 
   it('reports everything that is wrong', () => {
-    const found = problems('requests.memory=12Gb\nreplica=2,image=UPPER//case\nrootless=true');
+    const found = problems('requests.memory=12Gb\nreplica=2,image=UPPER//case\nrootless=maybe');
     expect(found).toHaveLength(4);
   });
 
@@ -192,7 +458,7 @@ describe('driver-opts', () => {
       fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
         const text = pieces.join('');
         const reader = readerOf({ 'driver-opts': text });
-        parseDriverOptions(reader);
+        parseDriverOptions(readDriverOptions(reader), reader.problems);
         try {
           reader.problems.throwIfAny();
         } catch (error) {
@@ -204,5 +470,37 @@ describe('driver-opts', () => {
         }
       }),
     );
+  });
+});
+
+describe('options of a further node', () => {
+  const inherit = (first: string, own: string): KubernetesDriverOptions => {
+    const reader = readerOf({ 'driver-opts': first });
+    const ownReader = readerOf({ 'driver-opts': own });
+    const given = inheritDriverOptions(readDriverOptions(reader), readDriverOptions(ownReader));
+    const options = parseDriverOptions(given, reader.problems);
+    reader.problems.throwIfAny();
+    return options;
+  };
+
+  it('are those of the first where it says nothing', () => {
+    const first = 'namespace=ci,replicas=3,labels=a=b,env.A=1';
+    expect(inherit(first, '')).toEqual(parse(first));
+    expect(inherit(first, 'replicas=1')).toEqual({ ...parse(first), replicas: 1 });
+  });
+
+  it('are its own as a whole, except for variables', () => {
+    expect(
+      inherit('nodeselector=arch=x\nenv.A=1\nenv.B=2', 'nodeselector=pool=arm\nenv.B=3'),
+    ).toMatchObject({ nodeSelector: { pool: 'arm' }, env: { A: '1', B: '3' } });
+  });
+
+  it('replace what they exclude', () => {
+    expect(inherit('rootless=true', 'mode=privileged').mode).toBe('privileged');
+    expect(inherit('mode=userns', 'rootless=true').mode).toBe('rootless');
+    expect(
+      inherit('persistent-volume-claim.requests.storage=1Gi', 'buildkit-root-volume-memory=2Gi')
+        .stateVolume,
+    ).toEqual({ kind: 'memory', sizeLimit: '2Gi' });
   });
 });
