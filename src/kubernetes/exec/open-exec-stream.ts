@@ -1,5 +1,3 @@
-import { createHash, randomBytes } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { messageOf } from '../../shared/errors.ts';
@@ -20,7 +18,8 @@ import {
   silentUpgrade,
 } from './refusals.ts';
 import { SpdyExec } from './spdy-exec.ts';
-import { requestUpgrade, type UpgradeRequest } from './upgrade.ts';
+import { requestUpgrade } from './upgrade.ts';
+import { spdyOffer, type UpgradeOffer, webSocketOffer } from './upgrade-offer.ts';
 import { WebSocketExec } from './websocket-exec.ts';
 
 export interface OpenExecOptions {
@@ -73,10 +72,8 @@ export async function openExecStream(options: OpenExecOptions): Promise<ExecStre
 /** One way to ask for an exec. */
 interface Attempt {
   readonly transport: ExecTransport;
-  readonly method: UpgradeRequest['method'];
-  readonly headers: UpgradeRequest['headers'];
-  /** The codec that the server's answer asks for, or what is wrong with the answer. */
-  readonly accept: (headers: IncomingHttpHeaders) => ExecCodec | string;
+  readonly offer: UpgradeOffer;
+  readonly codecOf: (chosen: string) => ExecCodec;
 }
 
 function attemptsFor(protocols: readonly ExecProtocol[]): Attempt[] {
@@ -88,52 +85,20 @@ function attemptsFor(protocols: readonly ExecProtocol[]): Attempt[] {
 }
 
 function spdyAttempt(): Attempt {
-  const version = 'v4.channel.k8s.io';
   return {
     transport: 'SPDY',
-    method: 'POST',
-    headers: {
-      connection: 'Upgrade',
-      upgrade: 'SPDY/3.1',
-      'x-stream-protocol-version': version,
-      'content-length': '0',
-    },
-    accept: (headers) => {
-      const chosen = headers['x-stream-protocol-version'];
-      if (headers.upgrade?.toLowerCase() !== 'spdy/3.1') return `switched to ${headers.upgrade}`;
-      return chosen === version ? new SpdyExec() : `chose ${String(chosen)}, not ${version}`;
-    },
+    offer: spdyOffer('v4.channel.k8s.io'),
+    codecOf: () => new SpdyExec(),
   };
 }
 
-/** Follows RFC 6455, section 4.1. */
 function webSocketAttempt(versions: readonly Exclude<ExecProtocol, 'spdy'>[]): Attempt {
-  const key = randomBytes(16).toString('base64');
-  const accepted = createHash('sha1')
-    .update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
-    .digest('base64');
-  const subprotocol = (version: string): string =>
-    version.replace('websocket-', '') + '.channel.k8s.io';
+  const names = versions.map((version) => `${version.replace('websocket-', '')}.channel.k8s.io`);
   return {
     transport: 'WebSocket',
-    method: 'GET',
-    headers: {
-      connection: 'Upgrade',
-      upgrade: 'websocket',
-      'sec-websocket-version': '13',
-      'sec-websocket-key': key,
-      'sec-websocket-protocol': versions.map(subprotocol).join(', '),
-    },
-    accept: (headers) => {
-      if (headers['sec-websocket-accept'] !== accepted) return 'answered another WebSocket key';
-      if (headers['sec-websocket-extensions'] !== undefined)
-        return 'chose an extension not offered';
-      const chosen = headers['sec-websocket-protocol'];
-      const version = versions.find((each) => subprotocol(each) === chosen);
-      return version === undefined
-        ? `chose the subprotocol ${String(chosen)}, which was not offered`
-        : new WebSocketExec(version);
-    },
+    offer: webSocketOffer(names),
+    codecOf: (chosen) =>
+      new WebSocketExec(chosen === 'v5.channel.k8s.io' ? 'websocket-v5' : 'websocket-v4'),
   };
 }
 
@@ -143,8 +108,9 @@ async function tryTransport(
   subject: ExecSubject,
 ): Promise<ExecStream | Refusal> {
   const { target, signal, handshakeTimeoutMs: timeoutMs = 5000, pingIntervalMs = 20_000 } = options;
-  const { transport, method, headers } = attempt;
+  const { transport, offer, codecOf } = attempt;
   signal.throwIfAborted();
+  const { method, headers } = offer;
   const request = { method, headers, path: execPath(subject) };
   const result = await requestUpgrade(target, request, { signal, timeoutMs });
   if (result.kind === 'answered') return refusalOf(transport, result.answer, subject);
@@ -154,12 +120,13 @@ async function tryTransport(
     if (isTlsFailure(result.error)) throw unreachable(result.error, target.server, target.proxy);
     return brokenUpgrade(transport, messageOf(result.error));
   }
-  const codec = attempt.accept(result.headers);
-  if (typeof codec === 'string') {
-    result.socket.destroy();
-    return brokenUpgrade(transport, `the server ${codec}`);
-  }
+  const answer = offer.accept(result.headers);
   const { socket, head } = result;
+  if ('wrong' in answer) {
+    socket.destroy();
+    return brokenUpgrade(transport, `the server ${answer.wrong}`);
+  }
+  const codec = codecOf(answer.chosen);
   const stream = new ExecStream({ socket, codec, subject, pingIntervalMs }, head);
   return settle(stream, { transport, signal, timeoutMs });
 }
