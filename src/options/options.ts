@@ -96,19 +96,23 @@ export interface RegistryHostConfig {
 /** `auto` takes the best way that works. */
 export type ConnectionKind = 'auto' | 'direct' | 'port-forward' | 'exec';
 
+/** All but `serverName` are PEM text. */
+export interface RemoteTls {
+  /** Unset: the authorities that Node trusts. */
+  readonly ca: string | undefined;
+  /** Set together with `key`, or neither. */
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+  /** Unset: the host of the URL. */
+  readonly serverName: string | undefined;
+}
+
 /** A daemon that exists: `driver: remote`. */
 export interface RemoteEndpoint {
   /** `tcp://host:port` or `unix:///path`. */
   readonly url: string;
-  /** PEM files by absolute path, as the variables of docker/setup-buildx-action hold them; unset: no TLS. */
-  readonly tls:
-    | {
-        readonly ca: string | undefined;
-        readonly cert: string | undefined;
-        readonly key: string | undefined;
-        readonly serverName: string | undefined;
-      }
-    | undefined;
+  /** Only with `tcp://`; unset: no TLS. */
+  readonly tls: RemoteTls | undefined;
 }
 
 /** Everything that shapes one node of a builder; `append` makes further ones. */
