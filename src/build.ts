@@ -12,6 +12,7 @@ import {
   dockerConfigPath,
   readDockerConfig,
 } from './credentials/docker-config.ts';
+import { keepYoungSpaceSmall } from './memory.ts';
 import type { ActionOptions } from './options/options.ts';
 import { type FailedVertex, ProgressDisplay } from './progress/display.ts';
 import { authProvider } from './session/auth-provider.ts';
@@ -37,6 +38,7 @@ export interface BuildRequest {
 
 /** Builds, and shows the progress; a failing step is shown last, outside of the group. */
 export async function build(request: BuildRequest): Promise<BuildResult> {
+  using _small = keepYoungSpaceSmall();
   const { options, connected, logger } = request;
   const { name } = connected.builder.state;
   const lines = new LineWriter((text) => {

@@ -15,7 +15,6 @@ import { readWorld } from './action/world.ts';
 import { defaultAffinityKey } from './affinity-key.ts';
 import { listenForCancellation } from './cancellation.ts';
 import { dockerfileLocation } from './dockerfile-location.ts';
-import { keepYoungSpaceSmall } from './memory.ts';
 import { parseActionOptions } from './options/action-options.ts';
 import type { ActionOptions } from './options/options.ts';
 import type { PostState } from './post-state.ts';
@@ -24,7 +23,6 @@ import { Timings } from './timings.ts';
 
 /** Runs the step; never rejects: a failure is printed and becomes the exit code. */
 export async function main(): Promise<void> {
-  keepYoungSpaceSmall();
   const logger = createLogger();
   using cancellation = listenForCancellation();
   using _alive = stayAlive();
