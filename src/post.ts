@@ -39,7 +39,7 @@ async function removeWhatMainMade(logger: ActionLogger, timeoutMs: number): Prom
       { kubeconfig: given(kubeconfig), kubeContext: given(kubeContext) },
       logger,
     );
-    const removal = await teardown.removeBuilder(client, builder, { logger, signal });
+    const removal = await teardown.cleanUpBuilder(client, builder, { logger, signal });
     logger.info(teardown.describeRemoval(builder, removal));
   } catch (error) {
     const failure = error === signal.reason ? timedOut(timeoutMs) : error;

@@ -401,7 +401,13 @@ rules:
 });
 
 describe('removeBuilder', () => {
-  const state = { namespace: 'ci', name: 'kbx-a', workload: 'kbx-a-linux', creator: 'me' };
+  const state = {
+    namespace: 'ci',
+    name: 'kbx-a',
+    workload: 'kbx-a-linux',
+    resource: 'deployments' as const,
+    creator: 'me',
+  };
   const labels = {
     'app.kubernetes.io/managed-by': 'kube-buildx-action',
     'app.kubernetes.io/instance': 'kbx-a',
@@ -495,7 +501,7 @@ describe('describeExpiry', () => {
       'it does not expire by itself, for lack of rights on jobs',
     ],
   ])('says what the builder hangs on', (owners, expected) => {
-    expect(describeExpiry(owners, 6 * 3600e3)).toBe(expected);
+    expect(describeExpiry(owners, { maxLifetimeMs: 6 * 3600e3, isPool: false })).toBe(expected);
   });
 });
 

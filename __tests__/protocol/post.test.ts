@@ -6,7 +6,15 @@ import { stringify } from 'yaml';
 import { type Answer, FakeKubeApi, json, refuse } from '../fakes/fake-kube-api.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const builder = { namespace: 'ci', name: 'kbx-a', workload: 'kbx-a-linux', creator: 'me' };
+const builder = {
+  namespace: 'ci',
+  name: 'kbx-a',
+  workload: 'kbx-a-linux',
+  resource: 'deployments',
+  life: 'job',
+  creator: 'me',
+  jobId: 'j',
+};
 const own = {
   metadata: {
     name: 'x',

@@ -20,7 +20,7 @@ export interface HeldBuilder {
 
 const holdLabel = 'kube-buildx-action/hold';
 
-/** Holds a builder for a job; false without the rights. A job that holds it already keeps doing so. */
+/** Holds a builder for a job; one that holds it already keeps doing so. */
 export async function holdBuilder(
   client: KubeClient,
   hold: HeldBuilder & {
@@ -29,7 +29,7 @@ export async function holdBuilder(
     readonly lifetimeMs: number;
   },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<void> {
   const { namespace, name, jobId, owner } = hold;
   const manifest = {
     apiVersion: 'coordination.k8s.io/v1',
@@ -46,11 +46,8 @@ export async function holdBuilder(
   };
   try {
     await client.create('leases', { namespace, manifest }, signal);
-    return true;
   } catch (thrown) {
-    if (isConflict(thrown)) return true;
-    if (isForbidden(thrown)) return false;
-    throw thrown;
+    if (!isConflict(thrown)) throw thrown;
   }
 }
 

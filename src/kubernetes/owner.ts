@@ -3,10 +3,11 @@ import type { V1OwnerReference } from '@kubernetes/client-node';
 import { type Ensured, ensure } from './ensure.ts';
 import type { KubeClient, Observed } from './kube-client.ts';
 import { isForbidden, isNotFound } from './kube-failure.ts';
-import type { Job } from './kube-objects.ts';
+import type { Job, KubeObject } from './kube-objects.ts';
 import { beatAheadMs } from './lifetime.ts';
 import type { BuilderSpec } from './builder-spec.ts';
 import { belongsTo } from './manifests/labels.ts';
+import { ownerConfigMap } from './manifests/owner-config-map.ts';
 import { ownerJob } from './manifests/owner-job.ts';
 import type { ProvisionOptions } from './provision.ts';
 
@@ -36,8 +37,41 @@ function isAlive(job: Job): boolean {
   return !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
 }
 
-/** Creates or finds the Job that owns a builder and expires; undefined without the rights. */
-export async function ensureJob(
+/** What owns the objects of a builder. */
+interface Owner {
+  readonly owner: V1OwnerReference | undefined;
+  /** Of a builder that expires. */
+  readonly job: Observed<Job> | undefined;
+  /** Whether it was made here; undefined when there is none. */
+  readonly created: boolean | undefined;
+}
+
+/**
+ * Creates or finds what owns a builder: a Job that expires, or for pools a ConfigMap that does not.
+ *
+ * Without rights on Jobs it is the pod that we run in, if any.
+ */
+export async function ensureOwner(options: ProvisionOptions, signal: AbortSignal): Promise<Owner> {
+  const { client, spec } = options;
+  if (spec.isPool) {
+    const manifest = ownerConfigMap(spec);
+    const made = await ensure(
+      { client, spec, resource: 'configmaps', manifest, isCurrent: () => true },
+      signal,
+    );
+    const owner = referenceTo('v1', 'ConfigMap', made.object.object);
+    return { owner, job: undefined, created: made.created };
+  }
+  const made = await ensureJob(options, signal);
+  if (made === undefined) {
+    return { owner: options.runnerPod, job: undefined, created: undefined };
+  }
+  const owner = referenceTo('batch/v1', 'Job', made.object.object);
+  return { owner, job: made.object, created: made.created };
+}
+
+/** Undefined without the rights. */
+async function ensureJob(
   options: ProvisionOptions,
   signal: AbortSignal,
 ): Promise<Ensured<Job> | undefined> {
@@ -60,7 +94,10 @@ export async function ensureJob(
 }
 
 /** How an object names its owner. */
-export function referenceTo(job: Job): V1OwnerReference {
-  const { name, uid } = job.metadata;
-  return { apiVersion: 'batch/v1', kind: 'Job', name, uid };
+export function referenceTo(
+  apiVersion: string,
+  kind: string,
+  { metadata }: KubeObject,
+): V1OwnerReference {
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid };
 }

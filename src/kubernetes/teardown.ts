@@ -1,25 +1,46 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
-import { KubernetesError } from './errors.ts';
+import type { WorkloadResource } from './existing-builder.ts';
+import { otherHolders, releaseBuilder } from './job-hold.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
-import { isNotFound } from './kube-failure.ts';
+import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
 import type { KubeObject } from './kube-objects.ts';
+import { tlsSecretName } from './connection/tls-secret.ts';
 import { createdMs } from './lifetime.ts';
-import { belongsTo, builderSelector, creatorAnnotation } from './manifests/labels.ts';
+import {
+  belongsTo,
+  builderSelector,
+  creatorAnnotation,
+  replicasAnnotation,
+} from './manifests/labels.ts';
 import type { Provisioned } from './provision.ts';
 
 const confirmTimeoutMs = 20_000;
 const confirmPollMs = 150;
 
-/** What the post step needs to remove a builder; JSON, without secrets. */
+/** What becomes of a builder when the job no longer needs it. */
+export type BuilderLife =
+  /** It is of this job alone and is removed. */
+  | 'job'
+  /** It has a name that jobs share; the last one removes it. */
+  | 'shared'
+  /** The same, but the last one scales it to zero and keeps its state. */
+  | 'kept'
+  /** It stays. */
+  | 'pool';
+
+/** What the post step needs to clean up a builder; JSON, without secrets. */
 export interface BuilderState {
   readonly namespace: string;
   readonly name: string;
-  /** Name of Deployment, ConfigMap and Secret. */
+  /** Name of the workload and its configuration. */
   readonly workload: string;
-  /** Random; objects that do not carry it were made by another step and are left alone. */
+  readonly resource: WorkloadResource;
+  readonly life: BuilderLife;
+  /** Random; objects that do not carry it were made by another step. */
   readonly creator: string;
+  readonly jobId: string;
 }
 
 /** What has become of the builder. */
@@ -28,8 +49,78 @@ export type Removal =
   | 'removed'
   /** Deleted, but the cluster still works on it. */
   | 'removing'
+  /** Scaled to zero. */
+  | 'stopped'
+  /** It stays, as it should. */
+  | 'left'
+  /** Other jobs use it; the last of them cleans up. */
+  | 'held'
   /** There was nothing that this step made. */
   | 'nothing';
+
+interface CleanUp {
+  readonly signal: AbortSignal;
+  readonly logger: Logger;
+}
+
+/**
+ * Does with a builder what its life asks for when a job ends.
+ *
+ * Throws the first `KubernetesError` after everything was tried, or the reason of the signal.
+ */
+export async function cleanUpBuilder(
+  client: KubeClient,
+  state: BuilderState,
+  options: CleanUp,
+): Promise<Removal> {
+  if (state.life === 'job') return removeBuilder(client, state, options);
+  if (state.life === 'pool') return 'left';
+  const { signal } = options;
+  const lastOne = await leaveBuilder(client, state, signal);
+  if (lastOne === false) return 'held';
+  if (state.life === 'kept') return stopBuilder(client, state, signal);
+  // Without rights on Leases nobody knows who else builds there: only its maker removes it.
+  return removeBuilder(client, state, { ...options, ofAnyJob: lastOne === true });
+}
+
+/** Ends the hold of this job: whether it was the last; undefined where holds cannot be seen. */
+async function leaveBuilder(
+  client: KubeClient,
+  state: BuilderState,
+  signal: AbortSignal,
+): Promise<boolean | undefined> {
+  try {
+    await releaseBuilder(client, state, signal);
+    return (await otherHolders(client, state, signal)).length === 0;
+  } catch (thrown) {
+    if (isForbidden(thrown)) return undefined;
+    throw thrown;
+  }
+}
+
+async function stopBuilder(
+  client: KubeClient,
+  { namespace, workload: name, resource }: BuilderState,
+  signal: AbortSignal,
+): Promise<Removal> {
+  try {
+    const { object } = await client.get(resource, { namespace, name }, signal);
+    const replicas = object.spec?.replicas ?? 0;
+    if (replicas === 0) return 'stopped';
+    const patch = {
+      metadata: {
+        resourceVersion: object.metadata.resourceVersion,
+        annotations: { [replicasAnnotation]: String(replicas) },
+      },
+      spec: { replicas: 0 },
+    };
+    await client.patch(resource, { namespace, name, patch }, signal);
+    return 'stopped';
+  } catch (thrown) {
+    if (isNotFound(thrown)) return 'nothing';
+    throw thrown;
+  }
+}
 
 /**
  * Removes what a step created, and only that: found by name, proven by labels and creator, deleted
@@ -42,20 +133,20 @@ export type Removal =
  */
 export async function removeBuilder(
   client: KubeClient,
-  state: BuilderState,
-  options: { readonly signal: AbortSignal; readonly logger: Logger },
+  state: Omit<BuilderState, 'life' | 'jobId'>,
+  options: CleanUp & {
+    /** Whether a builder that another job made is removed too. */
+    readonly ofAnyJob?: boolean;
+    readonly waitsForPods?: boolean;
+  },
 ): Promise<Removal> {
-  const { signal, logger } = options;
-  const { name, workload } = state;
-  const targets: readonly (readonly [ResourceName, string])[] = [
-    ['jobs', name],
-    ['deployments', workload],
-    ['configmaps', workload],
-    ['secrets', workload],
-  ];
+  const { signal, logger, ofAnyJob = false, waitsForPods = true } = options;
+  const { name } = state;
+  const targets = targetsOf(state);
   const outcomes = await Promise.allSettled(
     targets.map(async ([resource, object]) => {
-      const removed = await removeOne(client, state, { resource, name: object, signal });
+      const target = { resource, name: object, ofAnyJob };
+      const removed = await removeOne(client, state, { ...target, signal });
       if (removed) logger.debug(`deleted ${resource} ${object}`);
       return removed;
     }),
@@ -64,6 +155,7 @@ export async function removeBuilder(
   if (failure !== undefined) throw failure as Error;
   const removedSome = outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value);
   if (!removedSome) return 'nothing';
+  if (!waitsForPods) return 'removing';
   const gone = await podsAreGone(client, state, signal).catch((thrown: unknown) => {
     logger.debug(`the pods of builder ${name} cannot be seen: ${messageOf(thrown)}`);
     return false;
@@ -71,56 +163,75 @@ export async function removeBuilder(
   return gone ? 'removed' : 'removing';
 }
 
+type Target = readonly [resource: ResourceName, name: string];
+
+function targetsOf({ name, workload, resource }: Omit<BuilderState, 'life' | 'jobId'>): Target[] {
+  return [
+    ['jobs', name],
+    [resource, workload],
+    ['configmaps', workload],
+    ['secrets', workload],
+    ['secrets', tlsSecretName(workload)],
+  ];
+}
+
 async function removeOne(
   client: KubeClient,
-  state: BuilderState,
+  state: Omit<BuilderState, 'life' | 'jobId'>,
   target: {
     readonly resource: ResourceName;
     readonly name: string;
+    readonly ofAnyJob: boolean;
     readonly signal: AbortSignal;
   },
 ): Promise<boolean> {
-  const { resource, name, signal } = target;
+  const { resource, name, ofAnyJob, signal } = target;
   const { namespace } = state;
   try {
     const { object } = await client.get(resource, { namespace, name }, signal);
-    if (!isOwn(state, object)) return false;
+    const mayGo = ofAnyJob ? isOfJobs(state, object) : isOwn(state, object);
+    if (!mayGo) return false;
     await client.remove(resource, { namespace, name, uid: object.metadata.uid }, signal);
     return true;
   } catch (thrown) {
     // Gone already, or replaced by a namesake since it was read.
-    const gone = thrown instanceof KubernetesError && thrown.httpStatus === 409;
-    if (isNotFound(thrown) || gone) return false;
+    if (isNotFound(thrown) || isConflict(thrown)) return false;
     throw thrown;
   }
 }
 
-function isOwn(state: BuilderState, object: KubeObject): boolean {
-  const { labels, annotations } = object.metadata;
+function isOwn(state: Pick<BuilderState, 'name' | 'creator'>, { metadata }: KubeObject): boolean {
+  const { labels, annotations } = metadata;
   return belongsTo(state.name, labels) && annotations?.[creatorAnnotation] === state.creator;
+}
+
+/** Whether it is of this builder, and not of a pool of that name, which stays. */
+function isOfJobs({ name }: Pick<BuilderState, 'name'>, { metadata }: KubeObject): boolean {
+  const isOfPool = (metadata.ownerReferences ?? []).some(({ kind }) => kind === 'ConfigMap');
+  return belongsTo(name, metadata.labels) && !isOfPool;
 }
 
 /**
  * Without rights on Secrets or ConfigMaps none were made, and without those on Jobs no Job was: only
- * a refused Deployment counts.
+ * a refused workload counts.
  */
 function firstFailure(
-  targets: readonly (readonly [ResourceName, string])[],
+  targets: readonly Target[],
   outcomes: readonly PromiseSettledResult<boolean>[],
 ): unknown {
   const failures = outcomes.flatMap((outcome, index) => {
     if (outcome.status === 'fulfilled') return [];
-    const optional = targets[index]?.[0] !== 'deployments';
+    const resource = targets[index]?.[0];
+    const isWorkload = resource === 'deployments' || resource === 'statefulsets';
     const reason: unknown = outcome.reason;
-    const forbidden = reason instanceof KubernetesError && reason.code === 'KUBE_FORBIDDEN';
-    return optional && forbidden ? [] : [reason];
+    return !isWorkload && isForbidden(reason) ? [] : [reason];
   });
   return failures[0];
 }
 
 async function podsAreGone(
   client: KubeClient,
-  { namespace, name }: BuilderState,
+  { namespace, name }: Pick<BuilderState, 'namespace' | 'name'>,
   signal: AbortSignal,
 ): Promise<boolean> {
   const deadline = performance.now() + confirmTimeoutMs;
@@ -136,16 +247,23 @@ async function podsAreGone(
 /** One line for the log of the post step. */
 export function describeRemoval(state: BuilderState, removal: Removal): string {
   const where = `builder ${state.name} in namespace ${state.namespace}`;
-  if (removal === 'removed') return `Removed ${where}`;
-  if (removal === 'removing') return `Deleted ${where}; the cluster is still stopping its pods`;
-  return `Left ${where} alone: this step did not create it, or it is gone`;
+  const lines: Readonly<Record<Removal, string>> = {
+    removed: `Removed ${where}`,
+    removing: `Deleted ${where}; the cluster is still stopping its pods`,
+    stopped: `Scaled ${where} to zero; its state is kept`,
+    left: `Left ${where} as it is: it is a pool`,
+    held: `Left ${where} to the jobs that still use it`,
+    nothing: `Left ${where} alone: this step did not create it, or it is gone`,
+  };
+  return lines[removal];
 }
 
 /** One clause on what becomes of a builder that nobody removes. */
 export function describeExpiry(
   { job, runnerPod }: Pick<Provisioned, 'job' | 'runnerPod'>,
-  maxLifetimeMs: number,
+  { maxLifetimeMs, isPool }: { readonly maxLifetimeMs: number; readonly isPool: boolean },
 ): string {
+  if (isPool) return 'it stays, as pools do';
   if (job !== undefined) {
     const end = new Date(createdMs(job) + maxLifetimeMs).toISOString();
     return `it expires at ${end.replace(/\.\d+/, '')} at the latest`;
@@ -157,7 +275,7 @@ export function describeExpiry(
 
 /** What to tell when removal failed; `expiry`: what `describeExpiry` gave, if main got that far. */
 export function describeFailedRemoval(
-  { name, namespace }: BuilderState,
+  { name, namespace }: Pick<BuilderState, 'name' | 'namespace'>,
   expiry = 'main ended too early to tell whether it expires by itself',
 ): string {
   return `Could not remove builder ${name} in namespace ${namespace}; ${expiry}`;

@@ -14,6 +14,12 @@ export const creatorAnnotation = `${prefix}/creator`;
 /** Of what an object was made from; see `specHash`. */
 export const specHashAnnotation = `${prefix}/spec-hash`;
 
+/** How long a workload without an owner may live after its creation, in seconds. */
+export const maxLifetimeAnnotation = `${prefix}/max-lifetime-seconds`;
+
+/** How many pods a builder has when it is not scaled to zero to keep its state. */
+export const replicasAnnotation = `${prefix}/replicas`;
+
 const managedBy = { 'app.kubernetes.io/managed-by': prefix } as const;
 
 /** Autoscalers must not move a pod that is building. */
@@ -21,6 +27,9 @@ export const stayAnnotations = {
   'cluster-autoscaler.kubernetes.io/safe-to-evict': 'false',
   'karpenter.sh/do-not-disrupt': 'true',
 } as const;
+
+/** Selects everything of ours. */
+export const managedSelector = selectorText(managedBy);
 
 /** What everything of one builder carries. */
 export function builderLabels(name: string): Record<string, string> {
@@ -75,7 +84,9 @@ export function objectMetadata(
  * Those of a shared builder tell of no single run, or each run would replace them; they are kept
  * from autoscalers only while somebody builds there.
  */
-export function podMetadata(spec: BuilderSpec): V1ObjectMeta {
+export function podMetadata(
+  spec: BuilderSpec,
+): Required<Pick<V1ObjectMeta, 'labels' | 'annotations'>> {
   const { labels, annotations } = spec.driver;
   return {
     labels: { ...labels, ...selectorLabels(spec), ...(spec.isShared ? {} : labelsOfRun(spec)) },

@@ -1,0 +1,124 @@
+/** Three ways to a builder: the one that this job made, one that has the name, or a new one. */
+import { hostname } from 'node:os';
+import type { BuilderOptions } from '../options/options.ts';
+import type { Logger } from '../shared/logger.ts';
+import { messageOf } from '../shared/errors.ts';
+import type { BuilderSpec } from './builder-spec.ts';
+import type { DaemonFile } from './daemon-files.ts';
+import { applyDrift } from './drift.ts';
+import type { ExistingWorkload } from './existing-builder.ts';
+import { holdBuilder } from './job-hold.ts';
+import type { KubeClient } from './kube-client.ts';
+import { serviceAccountFolder } from './kube-config.ts';
+import { isForbidden } from './kube-failure.ts';
+import { replicasAnnotation } from './manifests/labels.ts';
+import type { Notices } from './notices.ts';
+import { findOwner } from './owner.ts';
+import { checkAccess } from './preflight.ts';
+import { provision, type Provisioned, wakeUp } from './provision.ts';
+import type { Rollout } from './rollout.ts';
+import { findRunnerPod } from './runner-pod.ts';
+import { sweepExpired } from './sweep.ts';
+
+export interface Acquisition {
+  readonly client: KubeClient;
+  readonly builder: BuilderOptions;
+  readonly spec: BuilderSpec;
+  readonly files: readonly DaemonFile[];
+  readonly rollout: Rollout;
+  readonly notices: Notices;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** Takes the builder of an earlier step of this job, if it runs: without any further question. */
+export async function adopt({
+  client,
+  spec,
+  rollout,
+  signal,
+}: Acquisition): Promise<Provisioned | undefined> {
+  const job = await findOwner(client, spec, signal);
+  if (job === undefined) return undefined;
+  await rollout.podsListed(signal);
+  if (rollout.startedPod() === undefined) return undefined;
+  return { ...nothingMade, job, mayProlong: true };
+}
+
+/**
+ * Takes a builder that is there by its name: woken up if it sleeps, and brought to what is asked for
+ * where that disturbs nobody.
+ */
+export async function reuse(
+  acquisition: Acquisition,
+  existing: ExistingWorkload,
+): Promise<Provisioned> {
+  const { client, builder, spec, signal } = acquisition;
+  if (existing.madeBy === 'buildx') return nothingMade;
+  const { namespace, driver } = spec;
+  const { resource } = existing;
+  const workload = existing.workload.object;
+  if (workload.spec?.replicas === 0) {
+    const kept = Number(workload.metadata.annotations?.[replicasAnnotation]);
+    const replicas = builder.mustExist && kept > 0 ? kept : driver.replicas;
+    await wakeUp(client, { namespace, resource, workload, replicas }, signal);
+  } else if (!builder.mustExist) {
+    await applyDrift(acquisition, existing);
+  }
+  const job = spec.isPool ? undefined : await findOwner(client, spec, signal);
+  return { ...nothingMade, job, mayProlong: true, owner: workload.metadata.ownerReferences?.[0] };
+}
+
+/** Creates what is missing of the builder, once it is known that nothing stands against it. */
+export async function make(acquisition: Acquisition): Promise<Provisioned> {
+  const { client, builder, spec, rollout, files, notices, logger, signal } = acquisition;
+  const { namespace } = spec;
+  const [may, runnerPod] = await Promise.all([
+    checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
+    findRunnerPod(
+      client,
+      { namespace, serviceAccountFolder, hostname: hostname(), env: process.env },
+      signal,
+    ),
+  ]);
+  rollout.followTheRest();
+  const { maxLifetimeMs } = builder;
+  const made = await provision({ client, spec, maxLifetimeMs, may, notices, runnerPod }, signal);
+  // It has all the time of the build, and ends with the client.
+  void sweepExpired(client, { namespace, logger }, signal);
+  return made;
+}
+
+/** Says that this job uses a builder that others may use too. */
+export async function hold(
+  { client, builder, spec, notices, logger, signal }: Acquisition,
+  { owner }: Provisioned,
+): Promise<void> {
+  const { namespace, name, identity } = spec;
+  const { repository, runId, jobId } = identity;
+  try {
+    const holder = [repository, runId, jobId].filter((part) => part !== '').join('/');
+    const lifetimeMs = builder.maxLifetimeMs;
+    await holdBuilder(client, { namespace, name, jobId, owner, holder, lifetimeMs }, signal);
+  } catch (failure) {
+    signal.throwIfAborted();
+    if (isForbidden(failure)) {
+      notices.once(
+        `No right to create leases: other jobs do not see that this one uses builder ${name}.`,
+      );
+    } else logger.debug(`builder ${name} cannot be held: ${messageOf(failure)}`);
+  }
+}
+
+const nothingMade: Provisioned = {
+  created: false,
+  owner: undefined,
+  job: undefined,
+  mayProlong: false,
+  runnerPod: undefined,
+  tls: undefined,
+};
+
+function kindsOf(files: readonly DaemonFile[]): { usesConfigMap: boolean; usesSecret: boolean } {
+  return { usesConfigMap: files.length > 0, usesSecret: files.some(({ secret }) => secret) };
+}

@@ -1,0 +1,142 @@
+/** How the live workload of a shared builder differs from the one that is asked for. */
+import { messageOf } from '../shared/errors.ts';
+import type { Acquisition } from './acquire.ts';
+import type { ExistingWorkload } from './existing-builder.ts';
+import { otherHolders } from './job-hold.ts';
+import type { KubeClient } from './kube-client.ts';
+import type { KubeTree, Workload } from './kube-objects.ts';
+import { specHashAnnotation } from './manifests/labels.ts';
+import { replaceConfiguration, workloadManifest } from './provision.ts';
+
+/** A workload that is asked for. */
+export interface WantedWorkload {
+  readonly metadata?: {
+    readonly name?: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly spec?: object & { readonly replicas?: number };
+}
+
+export interface Drift {
+  /** Such as `template.spec.containers[buildkitd].image: a:1 → a:2`. */
+  readonly changes: readonly string[];
+  /** Whether applying it can end a pod: anything but more replicas does. */
+  readonly disturbs: boolean;
+  /** What to put in place of the live workload, of which it has the version. */
+  readonly manifest: { readonly metadata: { readonly name: string } };
+}
+
+/**
+ * Compares a live workload with the one asked for; undefined when they are the same.
+ *
+ * Where their hashes differ, the server is asked by a dry run what it would make of the wanted one,
+ * since it fills in defaults. Throws the server's refusal, such as of a change that it never allows.
+ */
+export async function findDrift(
+  client: KubeClient,
+  input: {
+    readonly namespace: string;
+    readonly existing: ExistingWorkload;
+    readonly wanted: WantedWorkload;
+  },
+  signal: AbortSignal,
+): Promise<Drift | undefined> {
+  const { namespace, existing, wanted } = input;
+  const live = existing.workload.object;
+  const hashOf = ({ metadata }: Pick<WantedWorkload, 'metadata'>): string | undefined =>
+    metadata?.annotations?.[specHashAnnotation];
+  const sameSize = live.spec?.replicas === wanted.spec?.replicas;
+  if (hashOf(live) === hashOf(wanted) && sameSize) return undefined;
+  const manifest = replacement(existing, wanted);
+  const { object } = await client.replace(
+    existing.resource,
+    { namespace, manifest, dryRun: true },
+    signal,
+  );
+  const changes = differences(live.spec ?? {}, object.spec ?? {});
+  if (changes.length === 0) return undefined;
+  const grows = (live.spec?.replicas ?? 0) <= (object.spec?.replicas ?? 0);
+  const onlyGrows = grows && changes.every((change) => change.startsWith('replicas:'));
+  return { changes, disturbs: !onlyGrows, manifest };
+}
+
+/**
+ * Shows how a live workload differs from the one asked for, and brings it there unless that could
+ * end a running build.
+ *
+ * A refusal is told and not thrown: the builder is there, and can build as it is.
+ */
+export async function applyDrift(
+  { client, spec, logger, signal }: Pick<Acquisition, 'client' | 'spec' | 'logger' | 'signal'>,
+  existing: ExistingWorkload,
+): Promise<void> {
+  const { namespace, name } = spec;
+  const tell = (outcome: string): void => {
+    logger.info(`Builder ${name} differs from what is asked for; ${outcome}`);
+  };
+  try {
+    const wanted = workloadManifest(spec, undefined);
+    const drift = await findDrift(client, { namespace, existing, wanted }, signal);
+    if (drift === undefined) return;
+    const builder = { namespace, name, jobId: spec.identity.jobId };
+    const running = drift.disturbs ? (await otherHolders(client, builder, signal)).length : 0;
+    const shown = drift.changes.map((change) => `  ${change}`).join('\n');
+    if (running > 0) {
+      tell(`left as it is while ${running} builds run there:\n${shown}`);
+      return;
+    }
+    const owner = existing.workload.object.metadata.ownerReferences?.[0];
+    await replaceConfiguration(client, { spec, owner }, signal);
+    await client.replace(existing.resource, { namespace, manifest: drift.manifest }, signal);
+    tell(`applied:\n${shown}`);
+  } catch (failure) {
+    signal.throwIfAborted();
+    tell(`that could not be applied: ${messageOf(failure)}`);
+  }
+}
+
+/** The wanted specification in the live object, which stays that of its maker and its owner. */
+function replacement(
+  { resource, workload }: ExistingWorkload,
+  wanted: WantedWorkload,
+): Drift['manifest'] {
+  const { metadata } = workload.object;
+  const hash = wanted.metadata?.annotations?.[specHashAnnotation];
+  return {
+    apiVersion: 'apps/v1',
+    kind: resource === 'deployments' ? 'Deployment' : 'StatefulSet',
+    metadata: {
+      ...metadata,
+      annotations: {
+        ...metadata.annotations,
+        ...(hash === undefined ? {} : { [specHashAnnotation]: hash }),
+      },
+    },
+    spec: wanted.spec,
+  } as Drift['manifest'];
+}
+
+/** Changed leaves, items of lists by their name where they have one. */
+function differences(live: NonNullable<Workload['spec']>, wanted: KubeTree): string[] {
+  const [before, after] = [leaves(live, ''), leaves(wanted, '')];
+  const paths = new Set([...before.keys(), ...after.keys()]);
+  return [...paths]
+    .filter((path) => !path.includes(specHashAnnotation) && before.get(path) !== after.get(path))
+    .sort()
+    .map((path) => `${path}: ${before.get(path) ?? 'unset'} → ${after.get(path) ?? 'unset'}`);
+}
+
+function leaves(value: unknown, path: string): Map<string, string> {
+  if (typeof value !== 'object' || value === null) return new Map([[path, String(value)]]);
+  const children: [string, unknown][] = Array.isArray(value)
+    ? value.map((item: unknown, index) => [`${path}[${nameOf(item) ?? index}]`, item])
+    : Object.entries(value).map(([key, item]) => [path === '' ? key : `${path}.${key}`, item]);
+  return new Map(children.flatMap(([childPath, child]) => [...leaves(child, childPath)]));
+}
+
+function nameOf(item: unknown): string | undefined {
+  if (typeof item !== 'object' || item === null) return undefined;
+  const { name, mountPath } = item as { readonly name?: unknown; readonly mountPath?: unknown };
+  if (typeof mountPath === 'string') return mountPath;
+  return typeof name === 'string' ? name : undefined;
+}
