@@ -7,10 +7,14 @@ import type {
 } from '../options/options.ts';
 import type { DaemonFile } from './daemon-files.ts';
 import { KubernetesError } from './errors.ts';
+import { podTemplate } from './manifests/pod-template.ts';
 import { builderName, platformSuffix, specHash } from './names.ts';
 
 /** As at the peer; the rootless one has a tag of its own. */
 const defaultImage = 'moby/buildkit:buildx-stable-1';
+
+/** Its pods have a label with its name and a hash of eleven characters, and labels end at 63. */
+const longestStatefulSet = 52;
 
 /** How much the daemon may do on its node, once decided. */
 export type PodMode = Exclude<BuilderMode, 'auto'>;
@@ -37,12 +41,16 @@ export interface BuilderSpec {
   readonly isShared: boolean;
   /** Whether it, or its state, outlives the jobs that use it: its owner does not expire. */
   readonly isPool: boolean;
+  /** Whether claims are kept even when the workload is deleted. */
+  readonly keepsState: boolean;
   /** Unset: the daemon listens on its unix socket alone. */
   readonly tls: BuilderTls | undefined;
+  /** The Secret with `tls`, of which the pods mount the daemon's part. */
+  readonly tlsSecret: string;
   readonly identity: BuilderIdentity;
 }
 
-/** What the Secret `<workload>-tls` holds, as PEM texts. */
+/** Certificates and keys as PEM texts. */
 export interface BuilderTls {
   readonly ca: string;
   /** Of the daemon, as is `key`. */
@@ -80,47 +88,66 @@ export interface BuilderSpecInput {
  * Makes the specification of one node of a builder.
  *
  * Its name and hash depend on what was asked for alone: not on what `mode: auto` came to, nor on
- * keys made anew each time. Throws `BUILDER_REFUSED` for more than one platform.
+ * keys made anew each time. Throws `BUILDER_REFUSED` for what cannot be named or is not supported,
+ * and `POD_TEMPLATE_INVALID`.
  */
 export function builderSpec(input: BuilderSpecInput): BuilderSpec {
-  const { builder, files, job, mode, tls } = input;
-  const { driver, runnerPlatform, podTemplate } = builder;
+  const { builder, files, mode } = input;
+  const { driver, runnerPlatform, podTemplate: template } = builder;
   const [platform, ...more] = builder.platforms;
   if (more.length > 0) {
     throw new KubernetesError('BUILDER_REFUSED', 'a builder has one platform in this version');
   }
-  const flags = [...builder.buildkitdFlags, ...entitlementFlags(builder)];
-  const namespace = driver.namespace ?? input.namespace;
-  const asked = {
-    ...shapeOf(driver),
-    namespace,
+  const looks = {
+    namespace: driver.namespace ?? input.namespace,
     platform,
     preferredArchitecture: runnerPlatform.architecture,
-    flags,
+    flags: [...builder.buildkitdFlags, ...entitlementFlags(builder)],
     files,
-    podTemplate,
+    podTemplate: template,
   };
-  const hash = specHash(asked);
-  const { jobId, repository } = job;
-  const name = builder.name ?? builderName({ repository, jobId, specHash: hash });
-  return {
+  const hash = specHash({ ...shapeOf(driver), ...looks });
+  const { name, workload } = namesOf(input, hash);
+  const spec: BuilderSpec = {
+    ...looks,
     name,
-    // Without a platform any node will do, and that of the runner's kind is the likely one.
-    workload: `${name}-${platformSuffix(platform ?? runnerPlatform)}`,
-    namespace,
+    workload,
     image: imageOf(driver, mode),
     mode,
     driver,
-    platform,
-    preferredArchitecture: runnerPlatform.architecture,
-    flags,
-    files,
-    podTemplate,
     isShared: builder.name !== undefined,
     isPool: builder.name !== undefined && (!builder.cleanup || builder.keepState),
-    tls,
-    identity: { ...job, specHash: hash, creator: randomUUID() },
+    keepsState: builder.keepState,
+    tls: input.tls,
+    tlsSecret: `${workload}-tls`,
+    identity: { ...input.job, specHash: hash, creator: randomUUID() },
   };
+  // Whatever is wrong with it is to be known before anything is created.
+  if (template !== undefined) podTemplate(spec);
+  return spec;
+}
+
+function namesOf(
+  { builder, job }: BuilderSpecInput,
+  hash: string,
+): { readonly name: string; readonly workload: string } {
+  const { driver, platforms, runnerPlatform } = builder;
+  // Without a platform any node will do, and that of the runner's kind is the likely one.
+  const suffix = platformSuffix(platforms[0] ?? runnerPlatform);
+  const isStateful = driver.stateVolume.kind === 'claim';
+  const longest = isStateful ? longestStatefulSet - suffix.length - 1 : undefined;
+  const { repository, jobId } = job;
+  const name = builder.name ?? builderName({ repository, jobId, specHash: hash, longest });
+  if (longest !== undefined && name.length > longest) {
+    throw new KubernetesError(
+      'BUILDER_REFUSED',
+      `the name ${name} has ${name.length} characters; with persistent-volume-claim it may have ${longest}`,
+      {
+        hint: 'Choose a shorter name: Kubernetes puts it into a label of the pods, with more after it.',
+      },
+    );
+  }
+  return { name, workload: `${name}-${suffix}` };
 }
 
 /** The same builder in another mode, with the image of that mode. */
@@ -133,9 +160,15 @@ function imageOf(driver: KubernetesDriverOptions, mode: PodMode): string {
 }
 
 /** The options that shape objects, rather than what is done with them. */
-function shapeOf(driver: KubernetesDriverOptions) {
-  const { loadBalance, defaultLoad, timeoutMs, timeoutIsExplicit, ...shape } = driver;
-  return { ...shape, image: driver.image ?? defaultImage };
+function shapeOf(driver: KubernetesDriverOptions): object {
+  return {
+    ...driver,
+    image: driver.image ?? defaultImage,
+    loadBalance: undefined,
+    defaultLoad: undefined,
+    timeoutMs: undefined,
+    timeoutIsExplicit: undefined,
+  };
 }
 
 /** Of those that the user's own flags do not allow already. */

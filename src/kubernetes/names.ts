@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto';
 import type { Platform } from '../options/options.ts';
 
-/** So that a workload's name is a DNS label: 45 characters, a dash, and a suffix of 17. */
-const slugLength = 23;
+/** So that a workload's name is a DNS label: this, a dash, and a suffix of 17. */
+const longestName = 45;
 const jobIdLength = 8;
 const hashLength = 8;
 
 /**
- * The name of a job's own builder, at most 45 characters.
+ * The name of a job's own builder, at most `longest` characters: 45 unless told.
  *
  * The same job asking for the same specification gets the same name, and no other job ever does.
  */
@@ -15,7 +15,10 @@ export function builderName(input: {
   readonly repository: string;
   readonly jobId: string;
   readonly specHash: string;
+  readonly longest?: number | undefined;
 }): string {
+  const { longest = longestName } = input;
+  const slugLength = longest - `kbx---`.length - jobIdLength - hashLength;
   const whole = slug(input.repository);
   const repository = slug(input.repository.split('/').at(-1) ?? '');
   const cut = (whole.length <= slugLength ? whole : repository)

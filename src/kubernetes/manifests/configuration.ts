@@ -1,5 +1,5 @@
 import type { V1ConfigMap, V1OwnerReference, V1Secret } from '@kubernetes/client-node';
-import type { BuilderSpec } from '../builder-spec.ts';
+import type { BuilderSpec, BuilderTls } from '../builder-spec.ts';
 import type { DaemonFile } from '../daemon-files.ts';
 import { objectMetadata } from './labels.ts';
 
@@ -37,4 +37,34 @@ export function secret(
 /** Keys of ConfigMaps and Secrets may not have slashes. */
 export function volumeKey(file: DaemonFile): string {
   return file.path.replaceAll('/', '_');
+}
+
+/** Where each certificate and key is in the Secret. */
+const tlsKeys = {
+  ca: 'ca.crt',
+  cert: 'tls.crt',
+  key: 'tls.key',
+  clientCert: 'client.crt',
+  clientKey: 'client.key',
+} as const satisfies Record<keyof BuilderTls, string>;
+
+/** Those that the daemon needs. */
+export const tlsServerFiles: readonly string[] = [tlsKeys.ca, tlsKeys.cert, tlsKeys.key];
+
+/** Certificates and keys of daemon and client; undefined when there are none. */
+export function tlsSecret(
+  spec: BuilderSpec,
+  owner: V1OwnerReference | undefined,
+): V1Secret | undefined {
+  const { tls } = spec;
+  if (tls === undefined) return undefined;
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: objectMetadata(spec, owner, spec.tlsSecret),
+    type: 'Opaque',
+    stringData: Object.fromEntries(
+      Object.entries(tlsKeys).map(([name, key]) => [key, tls[name as keyof BuilderTls]]),
+    ),
+  };
 }

@@ -1,9 +1,9 @@
 import type { V1Deployment, V1OwnerReference } from '@kubernetes/client-node';
 import type { BuilderSpec } from '../builder-spec.ts';
-import { objectMetadata, podMetadata, selectorLabels } from './labels.ts';
-import { podSpec } from './pod-spec.ts';
+import { objectMetadata, selectorLabels } from './labels.ts';
+import { podTemplate } from './pod-template.ts';
 
-/** The workload. */
+/** The workload of a builder whose state goes with its pods. */
 export function deployment(spec: BuilderSpec, owner: V1OwnerReference | undefined): V1Deployment {
   return {
     apiVersion: 'apps/v1',
@@ -13,7 +13,7 @@ export function deployment(spec: BuilderSpec, owner: V1OwnerReference | undefine
       replicas: spec.driver.replicas,
       revisionHistoryLimit: 0,
       selector: { matchLabels: selectorLabels(spec) },
-      template: { metadata: podMetadata(spec), spec: podSpec(spec) },
+      template: podTemplate(spec),
     },
   };
 }

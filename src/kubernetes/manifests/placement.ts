@@ -1,21 +1,31 @@
-import type { V1Affinity, V1PodSpec } from '@kubernetes/client-node';
+import type { V1Affinity, V1PodSpec, V1Toleration } from '@kubernetes/client-node';
 import type { BuilderSpec } from '../builder-spec.ts';
 import { selectorLabels } from './labels.ts';
 
-/** Which nodes may and should take the pods. */
+const architectureLabel = 'kubernetes.io/arch';
+
+/** Which nodes may and should take the pods; `nodeselector` wins over what follows from the platform. */
 export function placement(
   spec: BuilderSpec,
-): Pick<V1PodSpec, 'nodeSelector' | 'affinity' | 'topologySpreadConstraints'> {
-  const { platform } = spec;
-  const arch = platform === undefined ? undefined : nodeArchitecture(platform.architecture);
+): Pick<
+  V1PodSpec,
+  'nodeSelector' | 'affinity' | 'topologySpreadConstraints' | 'tolerations' | 'schedulerName'
+> {
+  const { platform, driver } = spec;
+  const { schedulerName, tolerations } = driver;
+  const nodeSelector: Record<string, string> = {
+    'kubernetes.io/os': platform?.os ?? 'linux',
+    ...(platform === undefined
+      ? {}
+      : { [architectureLabel]: nodeArchitecture(platform.architecture) }),
+    ...driver.nodeSelector,
+  };
+  const isOneArchitecture = nodeSelector[architectureLabel] !== undefined;
   return {
-    nodeSelector: {
-      'kubernetes.io/os': platform?.os ?? 'linux',
-      ...(arch === undefined ? {} : { 'kubernetes.io/arch': arch }),
-    },
-    ...(arch === undefined ? { affinity: preferArchitecture(spec.preferredArchitecture) } : {}),
+    nodeSelector,
+    ...(isOneArchitecture ? {} : { affinity: preferArchitecture(spec.preferredArchitecture) }),
     // Spreading outweighs a preference, and pods of one builder must not differ in architecture.
-    ...(spec.driver.replicas > 1 && arch !== undefined
+    ...(driver.replicas > 1 && isOneArchitecture
       ? {
           topologySpreadConstraints: [
             {
@@ -27,6 +37,10 @@ export function placement(
           ],
         }
       : {}),
+    ...(tolerations.length === 0
+      ? {}
+      : { tolerations: tolerations.map((toleration): V1Toleration => ({ ...toleration })) }),
+    ...(schedulerName === undefined ? {} : { schedulerName }),
   };
 }
 
@@ -37,7 +51,7 @@ function nodeArchitecture(architecture: string): string {
 
 function preferArchitecture(architecture: string): V1Affinity {
   const matchExpressions = [
-    { key: 'kubernetes.io/arch', operator: 'In', values: [nodeArchitecture(architecture)] },
+    { key: architectureLabel, operator: 'In', values: [nodeArchitecture(architecture)] },
   ];
   return {
     nodeAffinity: {
