@@ -1,0 +1,49 @@
+import type { Duplex } from 'node:stream';
+import type { TLSSocket } from 'node:tls';
+
+import type { CountedDuplex } from '../../shared/dialer.ts';
+import { tlsFailureOf } from '../../shared/tls-failure.ts';
+import { openTlsStream, type TlsClient } from '../../shared/tls-stream.ts';
+import { WayFailure } from './way-failure.ts';
+
+/** Where every daemon with certificates listens beside its unix socket. */
+export const daemonPort = 1234;
+
+/**
+ * Speaks mutual TLS with a builder's daemon over `stream`, until it has greeted.
+ *
+ * `whom` names the far side in messages. Throws `WayFailure` of kind `refused` for what is wrong
+ * with certificates, else the error of the stream or the signal's reason.
+ */
+export async function tlsOver(
+  stream: Duplex & Counters,
+  { tls, whom }: { readonly tls: TlsClient; readonly whom: string },
+  signal: AbortSignal,
+): Promise<CountedDuplex> {
+  try {
+    return counting(await openTlsStream(stream, tls, signal), stream);
+  } catch (error) {
+    const failure = signal.aborted ? undefined : tlsFailureOf(error);
+    if (failure === undefined) throw error;
+    throw new WayFailure('refused', `what answers at ${whom} is not this builder: ${failure.why}`, {
+      hint:
+        failure.kind === 'not-let-in'
+          ? 'The Secret of the builder is not the one that its pod has started with: remove the builder, or restart its pod.'
+          : 'Another machine of that address may have answered, or the certificates of the builder have expired: use connection: exec, or make the builder anew.',
+      cause: error,
+    });
+  }
+}
+
+interface Counters {
+  readonly bytesRead: number;
+  readonly bytesWritten: number;
+}
+
+/** What goes over the wire counts, rather than what is encrypted into it. */
+function counting(socket: TLSSocket, below: Counters): TLSSocket {
+  return Object.defineProperties(socket, {
+    bytesRead: { get: () => below.bytesRead },
+    bytesWritten: { get: () => below.bytesWritten },
+  });
+}
