@@ -24,6 +24,7 @@ interface Stage {
 async function stage(
   options: Partial<RolloutOptions> = {},
   forbidden: readonly string[] = [],
+  log = 'could not lock state',
 ): Promise<Stage> {
   const watches = new Map<string, PromiseWithResolvers<ServerResponse>>();
   const watch = (resource: string): PromiseWithResolvers<ServerResponse> => {
@@ -34,7 +35,7 @@ async function stage(
   const api = await FakeKubeApi.start((request, response) => {
     const resource = request.path.split('/').at(-1) ?? '';
     if (request.path.endsWith('/log')) {
-      response.end(`${request.query.get('previous') ?? ''}: could not lock state\n`);
+      response.end(`${request.query.get('previous') ?? ''}: ${log}\n`);
     } else if (forbidden.includes(resource)) {
       refuse(response, 403, `User "u" cannot list resource "${resource}"`);
     } else if (request.query.get('watch') === '1') {
@@ -63,9 +64,8 @@ async function stage(
   rollout.followPods();
   rollout.followTheRest();
   // All first lists are over, so that the next change is what the test sends.
-  const seen = ['deployments', 'replicasets', 'pods', 'events'].filter(
-    (resource) => !forbidden.includes(resource),
-  );
+  const workloads = options.kind === 'statefulsets' ? [] : ['deployments', 'replicasets'];
+  const seen = [...workloads, 'pods', 'events'].filter((resource) => !forbidden.includes(resource));
   await Promise.all(seen.map((resource) => watch(resource).promise));
   // Where time is short it starts later, when the test has sent what it has to.
   if (options.timeoutMs === undefined) rollout.await();
@@ -250,6 +250,61 @@ describe('Rollout', () => {
       code: 'BUILDER_UNREACHABLE',
       message: 'buildkitd in pod kbx-a-linux-1 did not answer within 0 s',
       cause,
+    });
+  });
+
+  it('looks again from the start when a pod was lost after it had arrived', async () => {
+    const again = await stage();
+    await again.send('pods', daemon({ running: {} }));
+    again.rollout.arrived();
+    again.rollout.avoid('u1');
+    expect(again.rollout.startedPod()).toBeUndefined();
+    again.rollout.await();
+    const other = { ...metadata, name: 'kbx-a-linux-2', uid: 'u2' };
+    await again.send('pods', { ...daemon({ running: {} }), metadata: other });
+    expect(again.rollout.startedPod()?.metadata.name).toBe('kbx-a-linux-2');
+  });
+
+  it('reads of a StatefulSet in events why it has no pods', async () => {
+    const { rollout, ...set } = await stage({ kind: 'statefulsets', workload: 'kbx-a-linux' });
+    const message =
+      'create Claim state-kbx-a-linux-0 Pod kbx-a-linux-0 in StatefulSet kbx-a-linux failed error: persistentvolumeclaims "state-kbx-a-linux-0" is forbidden: exceeded quota: ci, requested: requests.storage=10Gi';
+    const refusal = (name: string) =>
+      event('FailedCreate', message, { kind: 'StatefulSet', name, uid: 's1' });
+    await set.send('events', refusal('kbx-a-linuxes'));
+    expect(rollout.failed.aborted).toBe(false);
+    await set.send('events', refusal('kbx-a-linux'));
+    expect(await failure({ rollout, ...set })).toMatchObject({
+      code: 'BUILDER_QUOTA',
+      message:
+        'the cluster does not create the pods: exceeded quota: ci, requested: requests.storage=10Gi',
+    });
+  });
+
+  it('reads of the claims of its pods why they are not bound, and of no others', async () => {
+    const { rollout, ...set } = await stage({ kind: 'statefulsets', workload: 'kbx-a-linux' });
+    const volumes = [
+      { name: 'state', persistentVolumeClaim: { claimName: 'state-kbx-a-linux-0' } },
+    ];
+    await set.send('pods', { metadata, spec: { volumes }, status: { phase: 'Pending' } });
+    const message = 'storageclass.storage.k8s.io "nope" not found';
+    const failed = (name: string) =>
+      event('ProvisioningFailed', message, { kind: 'PersistentVolumeClaim', name, uid: 'c' });
+    await set.send('events', failed('state-other-0'));
+    expect(rollout.failed.aborted).toBe(false);
+    await set.send('events', failed('state-kbx-a-linux-0'));
+    expect(await failure({ rollout, ...set })).toMatchObject({
+      code: 'BUILDER_VOLUME',
+      message: `volume claim state-kbx-a-linux-0 gets no volume: ${message}`,
+    });
+  });
+
+  it('hints at another mode where the log of the daemon says that this one cannot run', async () => {
+    const rootless = await stage({}, [], '[rootlesskit:parent] error: newuidmap 15 failed');
+    await rootless.send('pods', daemon({ terminated: { exitCode: 1 } }));
+    expect(await failure(rootless)).toMatchObject({
+      code: 'BUILDER_CRASHED',
+      hint: expect.stringContaining('mode=userns'),
     });
   });
 });

@@ -5,11 +5,12 @@ import type { ApiTarget } from './api-target.ts';
 import type { EarlyDial } from './early-dial.ts';
 import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
 import { openExecStream } from './exec/open-exec-stream.ts';
-import { isRunning } from './findings.ts';
+import { isRunning } from './pod-state.ts';
 import type { KubeClient } from './kube-client.ts';
 import type { Pod } from './kube-objects.ts';
 import { containerName } from './manifests/labels.ts';
 import type { Rollout } from './rollout.ts';
+import { nextChange } from './until-answer.ts';
 
 const firstRetryMs = 25;
 const longestRetryMs = 1_000;
@@ -39,13 +40,14 @@ export async function connectWhenStarted<T>(
 ): Promise<{ readonly value: T; readonly pod: Pod }> {
   const { rollout, logger } = options;
   const live = AbortSignal.any([signal, rollout.failed]);
+  const onChange = (listener: () => void): (() => void) => rollout.onChange(listener);
   let retryMs = firstRetryMs;
   let refusedSince: number | undefined;
   for (;;) {
     live.throwIfAborted();
     const pod = rollout.startedPod();
     if (pod === undefined) {
-      await changed(rollout, { signal: live });
+      await nextChange({ onChange, signal: live });
       retryMs = firstRetryMs;
       continue;
     }
@@ -59,7 +61,7 @@ export async function connectWhenStarted<T>(
       rollout.noteAttempt(failure);
       logger.debug(`${pod.metadata.name} does not answer yet: ${messageOf(failure)}`);
     }
-    await changed(rollout, { signal: live, timeoutMs: retryMs });
+    await nextChange({ onChange, signal: live, timeoutMs: retryMs });
     retryMs = Math.min(retryMs * 1.5, longestRetryMs);
   }
 }
@@ -139,31 +141,4 @@ function isRefusal(failure: unknown): boolean {
 
 function now(): number {
   return performance.now();
-}
-
-/** Resolves at the next change of the rollout, or after the time-out; rejects with the signal. */
-function changed(
-  rollout: Rollout,
-  { signal, timeoutMs }: { readonly signal: AbortSignal; readonly timeoutMs?: number },
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      stopListening();
-      signal.removeEventListener('abort', abort);
-      settle();
-    };
-    const abort = (): void => {
-      finish(() => {
-        reject(signal.reason as Error);
-      });
-    };
-    const done = (): void => {
-      finish(resolve);
-    };
-    const timer = timeoutMs === undefined ? undefined : setTimeout(done, timeoutMs);
-    const stopListening = rollout.onChange(done);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
-  });
 }

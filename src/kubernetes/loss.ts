@@ -1,5 +1,5 @@
 import { KubernetesError } from './errors.ts';
-import { daemonStatus, describeEnd } from './findings.ts';
+import { daemonStatus, describeEnd } from './pod-state.ts';
 import type { KubeClient } from './kube-client.ts';
 import { isNotFound } from './kube-failure.ts';
 import type { ContainerStatus, KubeEvent, Pod } from './kube-objects.ts';

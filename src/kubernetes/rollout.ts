@@ -1,37 +1,30 @@
-import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
 import { choosePod } from './choice/choose-pod.ts';
 import { type PodOrder, podOrder } from './choice/pod-order.ts';
 import { usablePods } from './choice/usable-pods.ts';
+import { hopelessError } from './crash-log.ts';
 import { KubernetesError } from './errors.ts';
-import {
-  findAll,
-  type Finding,
-  hasStarted,
-  isHopeless,
-  isRunning,
-  isScalingUp,
-  refusesScaleUp,
-  type Snapshot,
-  type Wanted,
-} from './findings.ts';
+import { claimsOf, startEvents } from './event-findings.ts';
+import type { Finding, Snapshot, Wanted } from './finding.ts';
+import { findAll, hasStarted, isHopeless } from './findings.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
-import type { Pod } from './kube-objects.ts';
-import { containerName } from './manifests/labels.ts';
+import type { KubeEvent, Pod, Workload } from './kube-objects.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
+import { Patience } from './patience.ts';
+import { isRunning } from './pod-state.ts';
 import { PullCounter } from './pull-counter.ts';
-
-/** How long what looks hopeless may last: autoscalers look every 10 s. */
-const stuckGraceMs = 15_000;
-/** The wait when a node is being added, unless the user chose one. */
-const scaleUpTimeoutMs = 10 * 60_000;
-const logLines = 20;
+import { scaleUpOf } from './scale-up.ts';
+import { untilAnswer } from './until-answer.ts';
 
 export interface RolloutOptions {
   readonly client: KubeClient;
   readonly namespace: string;
   readonly builder: string;
+  /** Name of the object that makes the pods; by default what begins with the builder's name. */
+  readonly workload?: string;
+  /** What makes the pods; by default Deployments. */
+  readonly kind?: 'deployments' | 'statefulsets';
   /** Label selector of its workload and pods. */
   readonly selector: string;
   readonly wanted: Wanted;
@@ -53,30 +46,26 @@ export interface RolloutOptions {
 export class Rollout {
   readonly #options: RolloutOptions;
   readonly #stop = new AbortController();
-  readonly #stopOthers = new AbortController();
   readonly #failed = new AbortController();
-  readonly #deployments: Mirror<'deployments'>;
-  readonly #replicaSets: Mirror<'replicasets'>;
   readonly #pods: Mirror<'pods'>;
-  readonly #events: Mirror<'events'>;
-  readonly #stuckSince = new Map<string, number>();
+  /** The others, while or since there was something to explain. */
+  #workloads: readonly Mirror<'deployments' | 'replicasets'>[] = [];
+  #events: Mirror<'events'> | undefined;
+  #stopRest: AbortController | undefined;
+  /** Pods that may look well and are not to be used again. */
+  readonly #avoided = new Set<string>();
   readonly #pulls = new PullCounter();
   readonly #listeners = new Set<() => void>();
   readonly #runs: Promise<void>[] = [];
-  #followsTheRest = false;
-  #startedAt = 0;
   #timer: NodeJS.Timeout | undefined;
   readonly #unseen = new Set<ResourceName>();
-  #waiting = false;
+  /** Set while the builder is waited for. */
+  #patience: Patience | undefined;
   #lastAttempt: unknown;
 
   constructor(options: RolloutOptions) {
     this.#options = options;
-    const labelSelector = options.selector;
-    this.#deployments = this.#mirror('deployments', { labelSelector });
-    this.#replicaSets = this.#mirror('replicasets', { labelSelector });
-    this.#pods = this.#mirror('pods', { labelSelector });
-    this.#events = this.#mirror('events', { onlyNew: true });
+    this.#pods = this.#mirror('pods', { labelSelector: options.selector });
   }
 
   /** Aborts when the builder cannot come. */
@@ -84,9 +73,11 @@ export class Rollout {
     return this.#failed.signal;
   }
 
-  /** The pods as last seen. */
+  /** The pods as last seen, without those to be avoided. */
   get pods(): readonly Pod[] {
-    return [...this.#pods.objects.values()];
+    return [...this.#pods.objects.values()].filter(
+      ({ metadata }) => !this.#avoided.has(metadata.uid),
+    );
   }
 
   /** A pod by uid, even one that is gone. */
@@ -103,37 +94,46 @@ export class Rollout {
     this.#follow(this.#pods.run(this.#stop.signal));
   }
 
-  /** Begins to look at all else that says why there is no pod yet; does so once. */
+  /** Begins to look at all else that says why there is no pod yet, unless it does so by now. */
   followTheRest(): void {
-    if (this.#followsTheRest) return;
-    this.#followsTheRest = true;
-    const signal = AbortSignal.any([this.#stop.signal, this.#stopOthers.signal]);
-    for (const mirror of [this.#deployments, this.#replicaSets, this.#events]) {
-      this.#follow(mirror.run(signal));
-    }
+    if (this.#stopRest !== undefined) return;
+    this.#stopRest = new AbortController();
+    const signal = AbortSignal.any([this.#stop.signal, this.#stopRest.signal]);
+    const { selector: labelSelector, kind = 'deployments' } = this.#options;
+    // A StatefulSet keeps no reason why it has no pods; it only tells it in events.
+    const resources = kind === 'deployments' ? (['deployments', 'replicasets'] as const) : [];
+    this.#workloads = resources.map((resource) => this.#mirror(resource, { labelSelector }));
+    this.#events = this.#mirror('events', { onlyNew: true });
+    for (const mirror of [...this.#workloads, this.#events]) this.#follow(mirror.run(signal));
   }
 
   /** Resolves once the pods that there are have been listed. */
   async podsListed(signal: AbortSignal): Promise<void> {
-    while (!this.#pods.synced) {
-      signal.throwIfAborted();
-      this.#failed.signal.throwIfAborted();
-      await this.#nextChange(signal);
-    }
+    await untilAnswer(() => (this.#pods.synced ? true : undefined), {
+      onChange: (listener) => this.onChange(listener),
+      signal: AbortSignal.any([signal, this.#failed.signal]),
+    });
   }
 
-  /** Starts the clock: from now on the builder may fail. */
+  /** Starts the clock, also once more after a pod was lost: from now on the builder may fail. */
   await(): void {
-    this.#waiting = true;
-    this.#startedAt = performance.now();
+    this.#patience = new Patience(this.#options, performance.now());
+    if (this.startedPod() === undefined) this.followTheRest();
     this.#check();
   }
 
   /** The builder has answered: only its pods are followed from now on. */
   arrived(): void {
-    this.#waiting = false;
-    clearTimeout(this.#timer);
-    this.#stopOthers.abort();
+    this.#rest();
+    this.#stopRest?.abort();
+    this.#stopRest = undefined;
+    this.#lastAttempt = undefined;
+  }
+
+  /** A pod that does not answer, although the cluster takes it for well. */
+  avoid(uid: string): void {
+    this.#avoided.add(uid);
+    this.#check();
   }
 
   /** Why the last try to reach the daemon failed, for the message when time is up. */
@@ -190,20 +190,6 @@ export class Rollout {
     this.#runs.push(run);
   }
 
-  #nextChange(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        stop();
-        signal.removeEventListener('abort', done);
-        this.#failed.signal.removeEventListener('abort', done);
-        resolve();
-      };
-      const stop = this.onChange(done);
-      signal.addEventListener('abort', done);
-      this.#failed.signal.addEventListener('abort', done);
-    });
-  }
-
   #mirror<R extends ResourceName>(
     resource: R,
     more: { readonly labelSelector?: string; readonly onlyNew?: boolean },
@@ -228,98 +214,65 @@ export class Rollout {
   }
 
   #snapshot(): Snapshot {
-    const { builder } = this.#options;
-    return {
-      workloads: [...this.#deployments.objects.values(), ...this.#replicaSets.objects.values()],
-      pods: this.pods,
-      events: [...this.#events.objects.values()].filter(
-        ({ involvedObject }) => involvedObject.name?.startsWith(builder) === true,
-      ),
-      failedPulls: this.#pulls.counts,
-    };
+    const { pods } = this;
+    const workloads = this.#workloads.flatMap((mirror): Workload[] => [...mirror.objects.values()]);
+    const events = [...(this.#events?.objects.values() ?? [])].filter((event) =>
+      this.#isOurs(event, pods),
+    );
+    return { workloads, pods, events, failedPulls: this.#pulls.counts };
+  }
+
+  /** Events can be ahead of the objects that they are about, so the name has to do. */
+  #isOurs({ involvedObject }: KubeEvent, pods: readonly Pod[]): boolean {
+    const { builder, workload = builder } = this.#options;
+    const { kind, name = '' } = involvedObject;
+    if (kind === 'PersistentVolumeClaim') return pods.some((pod) => claimsOf(pod).includes(name));
+    return name === workload || name.startsWith(`${workload}-`);
   }
 
   #check(): void {
     this.#pulls.look(this.pods);
-    if (this.#waiting) this.#judge(this.#snapshot());
+    this.#judge();
     for (const listener of this.#listeners) listener();
   }
 
-  #judge(snapshot: Snapshot): void {
+  #judge(): void {
+    if (this.#patience === undefined) return;
     const { wanted, notices } = this.#options;
+    const snapshot = this.#snapshot();
+    const { pods } = snapshot;
     const findings = findAll(snapshot, wanted);
     for (const { text } of findings) notices.once(text);
     const now = performance.now();
-    const scalingUp = isScalingUp(snapshot.events);
-    const graceMs = refusesScaleUp(snapshot.events) ? 0 : stuckGraceMs;
-    const stuckUntil = this.#stuckUntil(findings, now, graceMs);
-    const canServe = snapshot.pods.some((pod) => !isHopeless(pod, snapshot, wanted));
-    const fatal = findings.find(
-      (finding) =>
-        finding.severity === 'fatal' ||
-        (!scalingUp && (stuckUntil.get(finding.text) ?? Infinity) <= now),
-    );
-    if (fatal !== undefined && !(canServe && snapshot.pods.some(isRunning))) {
-      void this.#fail(fatal);
-      return;
+    const verdict = this.#patience.judge(findings, {
+      now,
+      scaleUp: scaleUpOf(startEvents(snapshot)),
+      isServed: pods.some((pod) => isRunning(pod) && !isHopeless(pod, snapshot, wanted)),
+    });
+    if (verdict.kind === 'hopeless') {
+      this.#rest();
+      void hopelessError(verdict.finding, this.#options, this.#stop.signal).then((error) => {
+        this.#failed.abort(error);
+      });
+    } else if (verdict.kind === 'late') {
+      this.#rest();
+      this.#failed.abort(this.#timeoutError(findings.at(-1), verdict.waitedMs));
+    } else {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => {
+        this.#check();
+      }, verdict.lookAgainAt - now);
     }
-    const deadline = this.#deadline(scalingUp);
-    if (now >= deadline) this.#failed.abort(this.#timeoutError(findings.at(-1), deadline));
-    else this.#lookAgainAt(Math.min(deadline, ...(scalingUp ? [] : stuckUntil.values())), now);
   }
 
-  /** When each stuck finding ends the wait; what is no longer found starts anew next time. */
-  #stuckUntil(findings: readonly Finding[], now: number, graceMs: number): Map<string, number> {
-    const stuck = findings.filter(({ severity }) => severity === 'stuck').map(({ text }) => text);
-    for (const text of this.#stuckSince.keys()) {
-      if (!stuck.includes(text)) this.#stuckSince.delete(text);
-    }
-    for (const text of stuck) {
-      if (!this.#stuckSince.has(text)) this.#stuckSince.set(text, now);
-    }
-    return new Map([...this.#stuckSince].map(([text, since]) => [text, since + graceMs]));
-  }
-
-  #deadline(scalingUp: boolean): number {
-    const { timeoutMs, timeoutIsExplicit } = this.#options;
-    const stretched = scalingUp && !timeoutIsExplicit;
-    return this.#startedAt + (stretched ? Math.max(timeoutMs, scaleUpTimeoutMs) : timeoutMs);
-  }
-
-  #lookAgainAt(time: number, now: number): void {
+  #rest(): void {
+    this.#patience = undefined;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => {
-      this.#check();
-    }, time - now);
   }
 
-  async #fail(finding: Finding): Promise<void> {
-    this.#waiting = false;
-    clearTimeout(this.#timer);
-    const log = await this.#readLog(finding);
-    this.#failed.abort(
-      new KubernetesError(finding.code, `${finding.text}${log}`, { hint: finding.hint }),
-    );
-  }
-
-  /** The last lines of a crashed daemon, empty where they cannot be had. */
-  async #readLog({ crashed }: Finding): Promise<string> {
-    if (crashed === undefined) return '';
-    const { client, namespace, logger } = this.#options;
-    const at = { namespace, name: crashed.pod, container: containerName, tailLines: logLines };
-    try {
-      const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(5_000)]);
-      const log = await client.podLog({ ...at, previous: crashed.previous }, signal);
-      return log.trim() === '' ? '' : `; its last lines:\n${log.trimEnd()}`;
-    } catch (failure) {
-      logger.debug(`the log of ${crashed.pod} cannot be read: ${messageOf(failure)}`);
-      return '';
-    }
-  }
-
-  #timeoutError(last: Finding | undefined, deadline: number): KubernetesError {
+  #timeoutError(last: Finding | undefined, waitedMs: number): KubernetesError {
     const { builder } = this.#options;
-    const seconds = Math.round((deadline - this.#startedAt) / 1000);
+    const seconds = Math.round(waitedMs / 1000);
     const running = this.pods.find(isRunning);
     if (running !== undefined && this.#lastAttempt !== undefined) {
       return new KubernetesError(
@@ -332,18 +285,17 @@ export class Rollout {
     return new KubernetesError(
       'BUILDER_TIMEOUT',
       `builder ${builder} did not start within ${seconds} s: ${reason}`,
-      {
-        cause: this.#pods.lastFailure,
-        hint: last?.hint ?? this.#timeoutHint(),
-      },
+      { cause: this.#pods.lastFailure, hint: last?.hint ?? this.#timeoutHint() },
     );
   }
 
   /** Without pods it is for the workloads to say what is in the way, unless we may not see them. */
   #timeoutHint(): string {
-    const blind = this.#unseen.has('deployments') && this.#unseen.has('replicasets');
+    const tellers: readonly ResourceName[] =
+      this.#options.kind === 'statefulsets' ? ['events'] : ['deployments', 'replicasets'];
+    const blind = tellers.every((resource) => this.#unseen.has(resource));
     return blind && this.pods.length === 0
-      ? 'Grant list and watch on deployments and replicasets, as docs/rbac/role.yaml does, to be told what keeps its pods from being made.'
+      ? `Grant list and watch on ${tellers.join(' and ')}, as docs/rbac/role.yaml does, to be told what keeps its pods from being made.`
       : 'Raise timeout= in driver-opts if the cluster needs longer.';
   }
 

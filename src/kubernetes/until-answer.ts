@@ -38,3 +38,32 @@ export function untilAnswer<T>(
     else look();
   });
 }
+
+/** Resolves at the next change, or after the time-out; rejects with the reason of the signal. */
+export async function nextChange({
+  onChange,
+  signal,
+  timeoutMs,
+}: {
+  readonly onChange: (listener: () => void) => () => void;
+  readonly signal: AbortSignal;
+  /** Default: none. */
+  readonly timeoutMs?: number;
+}): Promise<void> {
+  let isFirst = true;
+  const ask = (): true | undefined => {
+    if (!isFirst) return true;
+    isFirst = false;
+    return undefined;
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const listen = (listener: () => void): (() => void) => {
+    timer = timeoutMs === undefined ? undefined : setTimeout(listener, timeoutMs);
+    return onChange(listener);
+  };
+  try {
+    await untilAnswer(ask, { onChange: listen, signal });
+  } finally {
+    clearTimeout(timer);
+  }
+}

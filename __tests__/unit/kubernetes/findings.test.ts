@@ -1,17 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import {
-  findAll,
-  hasStarted,
-  isRunning,
-  isScalingUp,
-  type Snapshot,
-} from '../../../src/kubernetes/findings.ts';
+import type { Snapshot } from '../../../src/kubernetes/finding.ts';
+import { findAll, hasStarted } from '../../../src/kubernetes/findings.ts';
 import type {
   ContainerStatus,
   KubeEvent,
   Pod,
   Workload,
 } from '../../../src/kubernetes/kube-objects.ts';
+import { isRunning } from '../../../src/kubernetes/pod-state.ts';
 
 const wanted = { image: 'moby/buildkit:x', platform: 'linux/arm64', limits: { memory: '1Gi' } };
 
@@ -36,6 +32,19 @@ function daemon(status: Partial<ContainerStatus>): Pod {
 
 const waitingFor = (reason: string, message?: string): Pod =>
   daemon({ state: { waiting: { reason, ...(message === undefined ? {} : { message }) } } });
+
+const initContainer = (status: Partial<ContainerStatus>): Pod =>
+  pod({
+    phase: 'Pending',
+    initContainerStatuses: [{ name: 'qemu', image: 'r/binfmt:1', restartCount: 0, ...status }],
+    containerStatuses: [
+      {
+        name: 'buildkitd',
+        restartCount: 0,
+        state: { waiting: { reason: 'PodInitializing' } },
+      },
+    ],
+  });
 
 function refused(message: string): Workload {
   return {
@@ -81,13 +90,20 @@ describe('findAll', () => {
 
     it('what may pass is given a second chance', () => {
       const pods = [waitingFor('ErrImagePull', '503 Service Unavailable')];
-      expect(find({ pods, failedPulls: new Map([['u1', 1]]) })[0]?.severity).toBe('waiting');
-      expect(find({ pods, failedPulls: new Map([['u1', 2]]) })[0]?.severity).toBe('fatal');
+      expect(find({ pods, failedPulls: new Map([['u1/buildkitd', 1]]) })[0]?.severity).toBe(
+        'waiting',
+      );
+      expect(find({ pods, failedPulls: new Map([['u1/buildkitd', 2]]) })[0]?.severity).toBe(
+        'fatal',
+      );
     });
 
-    it('knows a registry that limits pulls', () => {
-      const [finding] = find({ pods: [waitingFor('ErrImagePull', '429 Too Many Requests')] });
-      expect(finding?.hint).toContain('mirror');
+    it.each([
+      ['429 Too Many Requests', /mirror.*image-pull-secrets.*again later/],
+      ['pull access denied', /image-pull-secrets/],
+      ['no match for platform in manifest: not found', /architecture of the node/],
+    ])('hints at what to change after %s', (message, hint) => {
+      expect(find({ pods: [waitingFor('ErrImagePull', message)] })[0]?.hint).toMatch(hint);
     });
   });
 
@@ -98,7 +114,7 @@ describe('findAll', () => {
         severity: 'fatal',
         code: 'BUILDER_CRASHED',
         text: 'buildkitd ended with exit code 1 in pod b-1',
-        crashed: { pod: 'b-1', previous: false },
+        crashed: { pod: 'b-1', container: 'buildkitd', previous: false },
       });
     });
 
@@ -136,6 +152,211 @@ describe('findAll', () => {
         metadata: { name: 'b-1', uid: 'u1', deletionTimestamp: '2030-01-01T00:00:00Z' },
       };
       expect(find({ pods: [gone] })).toEqual([]);
+    });
+  });
+
+  describe('init containers', () => {
+    it('that pull are told by name and image', () => {
+      const state = { waiting: { reason: 'ErrImagePull', message: 'not found' } };
+      expect(find({ pods: [initContainer({ state })] })).toMatchObject([
+        {
+          severity: 'fatal',
+          code: 'BUILDER_IMAGE_PULL',
+          text: 'the image of init container qemu, r/binfmt:1 cannot be pulled: ErrImagePull: not found',
+        },
+      ]);
+    });
+
+    it('that fail end the wait, with their own log', () => {
+      const state = { terminated: { exitCode: 1, reason: 'Error' } };
+      expect(find({ pods: [initContainer({ state })] })).toMatchObject([
+        {
+          severity: 'fatal',
+          code: 'BUILDER_CRASHED',
+          text: 'init container qemu ended with exit code 1 in pod b-1',
+          hint: expect.stringContaining('qemu.install'),
+          crashed: { pod: 'b-1', container: 'qemu', previous: false },
+        },
+      ]);
+    });
+
+    it('of others get a second and a third chance', () => {
+      const failed = (restartCount: number) =>
+        initContainer({
+          name: 'istio-init',
+          restartCount,
+          state: { waiting: { reason: 'CrashLoopBackOff' } },
+          lastState: { terminated: { exitCode: 1 } },
+        });
+      expect(find({ pods: [failed(1)] })[0]).toMatchObject({
+        severity: 'waiting',
+        hint: expect.stringContaining('pod-template'),
+      });
+      expect(find({ pods: [failed(2)] })[0]?.severity).toBe('fatal');
+    });
+
+    it('that are done, or run beside the daemon, are nothing to tell', () => {
+      const done = { state: { terminated: { exitCode: 0, reason: 'Completed' } } };
+      expect(
+        find({ pods: [initContainer(done), initContainer({ state: { running: {} } })] }),
+      ).toEqual([]);
+    });
+  });
+
+  describe('containers that cannot be made', () => {
+    it.each([
+      ['CreateContainerConfigError', 'secret "keys" not found', 'fatal', /Create the secret keys/],
+      [
+        'CreateContainerConfigError',
+        'failed to sync configmap cache: timed out waiting for the condition',
+        'stuck',
+        /pod-template/,
+      ],
+      ['CreateContainerError', 'context deadline exceeded', 'stuck', /moby\/buildkit/],
+      [
+        'RunContainerError',
+        'failed to create containerd task: apparmor failed to apply profile',
+        'fatal',
+        /AppArmor.*mode=/,
+      ],
+      [
+        'RunContainerError',
+        'runc create failed: failed to mount: idmapped mounts are not supported',
+        'fatal',
+        /mode=userns needs Linux/,
+      ],
+    ])('%s: %s', (reason, message, severity, hint) => {
+      expect(find({ pods: [waitingFor(reason, message)] })).toMatchObject([
+        {
+          severity,
+          code: 'BUILDER_CRASHED',
+          text: `the node cannot start buildkitd in pod b-1: ${reason}: ${message}`,
+          hint: expect.stringMatching(hint),
+        },
+      ]);
+    });
+  });
+
+  describe('events', () => {
+    const claimed: Pod = {
+      ...pod({ phase: 'Pending' }),
+      spec: { volumes: [{ name: 'state', persistentVolumeClaim: { claimName: 'state-b-0' } }] },
+    };
+    const onClaim = (reason: string, message: string): KubeEvent =>
+      event(reason, message, {
+        involvedObject: { kind: 'PersistentVolumeClaim', name: 'state-b-0', uid: 'c1' },
+      });
+
+    it.each([
+      [
+        'ProvisioningFailed',
+        'storageclass.storage.k8s.io "nope" not found',
+        'fatal',
+        /storage-class/,
+      ],
+      [
+        'FailedBinding',
+        'no persistent volumes available for this claim and no storage class is set',
+        'stuck',
+        /no default class/,
+      ],
+      [
+        'ProvisioningFailed',
+        'failed to provision volume with StorageClass "fast": rpc error: code = InvalidArgument desc = size',
+        'stuck',
+        /persistent-volume-claim/,
+      ],
+      [
+        'ProvisioningFailed',
+        'failed to provision volume with StorageClass "fast": rpc error: code = DeadlineExceeded',
+        'waiting',
+        /provisioner/,
+      ],
+    ])('of a claim: %s %s', (reason, message, severity, hint) => {
+      const found = find({ pods: [claimed], events: [onClaim(reason, message)] });
+      expect(found).toMatchObject([
+        {
+          severity,
+          code: 'BUILDER_VOLUME',
+          text: `volume claim state-b-0 gets no volume: ${message}`,
+          hint: expect.stringMatching(hint),
+        },
+      ]);
+    });
+
+    it('of a claim that waits as it should are nothing to tell', () => {
+      const message = 'waiting for first consumer to be created before binding';
+      expect(find({ pods: [claimed], events: [onClaim('WaitForFirstConsumer', message)] })).toEqual(
+        [],
+      );
+    });
+
+    it('tell of volumes that do not come, which Kubernetes may mend', () => {
+      const multi =
+        'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other-0';
+      const mount = 'MountVolume.SetUp failed for volume "keys" : secret "keys" not found';
+      const events = [event('FailedAttachVolume', multi), event('FailedMount', mount)];
+      expect(find({ events })).toMatchObject([
+        {
+          severity: 'waiting',
+          text: `volume pvc-1 is still attached to another node: ${multi}`,
+          hint: expect.stringContaining('six minutes'),
+        },
+        {
+          severity: 'waiting',
+          text: `a volume cannot be mounted: ${mount}`,
+          hint: expect.stringContaining('Create the secret keys'),
+        },
+      ]);
+    });
+
+    it('tell of sandboxes in the same words each time', () => {
+      const failed = (id: string): KubeEvent =>
+        event('FailedCreatePodSandBox', `failed to setup network for sandbox "${id}": no cni`);
+      const found = find({ events: [failed('a'.repeat(64)), failed('b'.repeat(64))] });
+      expect(new Set(found.map(({ text }) => text)).size).toBe(1);
+      expect(found[0]?.severity).toBe('waiting');
+    });
+
+    it('end the wait where the node cannot do user namespaces', () => {
+      const message =
+        "failed to create sandbox: the handler 'runc' does not support user namespaces";
+      expect(find({ events: [event('FailedCreatePodSandBox', message)] })).toMatchObject([
+        { severity: 'stuck', code: 'BUILDER_CRASHED', hint: expect.stringContaining('rootless') },
+      ]);
+    });
+
+    it('of a StatefulSet tell why it makes no pods', () => {
+      const message =
+        'create Pod b-0 in StatefulSet b failed error: pods "b-0" is forbidden: exceeded quota: ci, requested: cpu=1';
+      const created = event('FailedCreate', message, {
+        involvedObject: { kind: 'StatefulSet', name: 'b', uid: 's1' },
+      });
+      expect(find({ events: [created] })).toMatchObject([
+        {
+          severity: 'fatal',
+          code: 'BUILDER_QUOTA',
+          text: 'the cluster does not create the pods: exceeded quota: ci, requested: cpu=1',
+        },
+      ]);
+    });
+
+    it('say the same as the condition of a ReplicaSet only once', () => {
+      const message = 'Error creating: pods "b-1" is forbidden: exceeded quota: ci';
+      const workloads = [refused('pods "b-2" is forbidden: exceeded quota: ci')];
+      expect(find({ workloads, events: [event('FailedCreate', message)] })).toHaveLength(1);
+    });
+
+    it('do not matter any more once the pod runs', () => {
+      const running = daemon({ state: { running: {} } });
+      const events = [event('FailedMount', 'x'), event('NotTriggerScaleUp', 'y')];
+      expect(find({ pods: [running], events })).toEqual([]);
+    });
+
+    it('tell what an autoscaler does', () => {
+      expect(
+        find({ events: [event('NotTriggerScaleUp', "pod didn't trigger scale-up: 1 max")] }),
+      ).toMatchObject([{ severity: 'waiting', text: 'no node is being added: 1 max' }]);
     });
   });
 
@@ -217,13 +438,5 @@ describe('what a pod is', () => {
       false,
     );
     expect(hasStarted(pod({}), [started('buildkitd')])).toBe(true);
-  });
-});
-
-describe('isScalingUp', () => {
-  it('knows both autoscalers', () => {
-    expect(isScalingUp([event('TriggeredScaleUp')])).toBe(true);
-    expect(isScalingUp([event('Nominated')])).toBe(true);
-    expect(isScalingUp([event('NotTriggerScaleUp'), event('FailedScheduling')])).toBe(false);
   });
 });

@@ -40,9 +40,40 @@ describe('condenseScheduling', () => {
     },
     {
       name: 'a phrase we do not know',
-      message: '0/3 nodes are available: 3 node(s) had volume node affinity conflict.',
-      text: '0/3 nodes: 3 node(s) had volume node affinity conflict',
+      message: "0/3 nodes are available: 3 node(s) didn't satisfy plugin(s) [X].",
+      text: "0/3 nodes: 3 node(s) didn't satisfy plugin(s) [X]",
       permanent: false,
+    },
+    {
+      name: 'nodes that are on their way or will recover',
+      message:
+        '0/3 nodes are available: 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }, 1 node(s) had untolerated taint {karpenter.sh/unregistered: }, 1 node(s) had untolerated taint {node.kubernetes.io/disk-pressure: }.',
+      text: '0/3 nodes: 1 not ready, 1 not ready, 1 short of disk',
+      permanent: false,
+    },
+    {
+      name: 'a volume in another zone',
+      message:
+        "0/3 nodes are available: 1 node(s) didn't match Pod's node affinity/selector, 2 node(s) had volume node affinity conflict. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.",
+      text: '0/3 nodes: 1 wrong architecture, 2 cannot reach the volume',
+      permanent: true,
+      isAboutVolumes: true,
+    },
+    {
+      name: 'a claim that waits for its volume',
+      message:
+        '0/2 nodes are available: pod has unbound immediate PersistentVolumeClaims. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+      text: 'its volume claim has no volume yet',
+      permanent: false,
+      isAboutVolumes: true,
+    },
+    {
+      name: 'a class that does not exist',
+      message:
+        '0/2 nodes are available: storageclass.storage.k8s.io "nope" not found. preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+      text: 'there is no storage class nope',
+      permanent: true,
+      isAboutVolumes: true,
     },
     {
       name: 'no nodes at all',
@@ -56,12 +87,18 @@ describe('condenseScheduling', () => {
       text: 'queue default is out of quota',
       permanent: false,
     },
-  ])('condenses $name', ({ message, text, permanent }) => {
-    expect(condenseScheduling(message, true)).toEqual({ text, permanent });
+  ])('condenses $name', ({ message, text, permanent, isAboutVolumes = false }) => {
+    expect(condenseScheduling(message, 'wrong architecture')).toEqual({
+      text,
+      permanent,
+      isAboutVolumes,
+    });
   });
 
-  it('does not speak of architectures when none was asked for', () => {
+  it('calls a node that does not match what it is told to', () => {
     const message = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
-    expect(condenseScheduling(message, false).text).toBe('0/1 nodes: 1 wrong operating system');
+    expect(condenseScheduling(message, 'wrong operating system').text).toBe(
+      '0/1 nodes: 1 wrong operating system',
+    );
   });
 });

@@ -1,4 +1,4 @@
-import { daemonStatus, isEnding } from '../findings.ts';
+import { daemonStatus, isEnding } from '../pod-state.ts';
 import type { Pod } from '../kube-objects.ts';
 
 /**
