@@ -249,7 +249,7 @@ describe('back-pressure', () => {
     });
     await held.promise;
     await sleep(100);
-    expect(openFilesBelow(root).length).toBeLessThanOrEqual(32);
+    expect(openFilesBelow(root).length).toBeLessThanOrEqual(8);
 
     hold.resolve(undefined);
     await transfer;

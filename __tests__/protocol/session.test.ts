@@ -216,6 +216,31 @@ describe('Session', () => {
       );
     });
 
+    it('gives room to one of many senders after the other', async () => {
+      let sent = 0;
+      const total = 64;
+      const session = sessionOf(async (call) => {
+        const send = async (fill: number): Promise<void> => {
+          await call.send(Buffer.alloc(mebibyte / 4, fill));
+          sent += 1;
+        };
+        await Promise.all(Array.from({ length: total }, (_, index) => send(index)));
+      });
+      await using daemon = await FakeSessionDaemon.connect(session);
+      const call = daemon.call(path);
+      call.stream.pause();
+      call.stream.end();
+      await sleep(100);
+      expect(sent).toBeGreaterThan(0);
+      expect(sent).toBeLessThan(10);
+      call.stream.resume();
+      const end = await call.ended;
+      expect(end.status).toBe(0);
+      expect(end.messages.map((message) => message[77])).toEqual(
+        Array.from({ length: total }, (_, index) => index),
+      );
+    });
+
     it('makes the daemon wait for a method that does not read', async () => {
       const gate = Promise.withResolvers<undefined>();
       const session = sessionOf(async (call) => {
@@ -258,6 +283,14 @@ describe('Session', () => {
       await using daemon = await FakeSessionDaemon.connect(session);
       expect(await daemon.unary(path, [])).toMatchObject({ status, message, trailersOnly: true });
       expect(session.failures).toEqual([{ method: path, error }]);
+    });
+
+    it('are cut to whole characters of 4 KiB', async () => {
+      const session = sessionOf(() => {
+        throw new Error(`${'-'.repeat(4093)}😀 and so on`);
+      });
+      await using daemon = await FakeSessionDaemon.connect(session);
+      expect((await daemon.unary(path, [])).message).toBe('-'.repeat(4093));
     });
 
     it('come after what was sent before', async () => {
@@ -343,6 +376,33 @@ describe('Session', () => {
         aborted: true,
         error: { code: 'SESSION_CALL_CANCELLED', status: grpcStatus.cancelled },
       });
+      stop.abort();
+      await served;
+      expect(session.failures).toEqual([]);
+    });
+
+    it('reaches a method that begins to send, though it has not read all', async () => {
+      const { near, far } = await socketPair();
+      const stop = new AbortController();
+      const started = Promise.withResolvers<undefined>();
+      const isReset = Promise.withResolvers<undefined>();
+      const seen = Promise.withResolvers<unknown>();
+      const session = sessionOf(async (call) => {
+        started.resolve(undefined);
+        await isReset.promise;
+        seen.resolve(await call.send(Buffer.from('answer')).catch((error: unknown) => error));
+        await call.send(Buffer.from('answer'));
+      });
+      const served = session.serve(near, stop.signal);
+      far.on('data', (chunk: Buffer) => {
+        if (chunk.includes('answered')) isReset.resolve(undefined);
+      });
+      far.write(rawCall(path, ['message']));
+      await started.promise;
+      far.write(http2Frame(3, 0, 1, Buffer.of(0, 0, 0, 8)));
+      // A ping: what comes back was read after the reset.
+      far.write(http2Frame(6, 0, 0, Buffer.from('answered')));
+      expect(await seen.promise).toMatchObject({ code: 'SESSION_CALL_CANCELLED' });
       stop.abort();
       await served;
       expect(session.failures).toEqual([]);

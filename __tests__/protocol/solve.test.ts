@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { connect as connectHttp2, type IncomingHttpHeaders } from 'node:http2';
 import { Duplex } from 'node:stream';
+import { BuildkitError } from '../../src/buildkit/errors.ts';
 import { BuildkitConnection } from '../../src/buildkit/connection.ts';
 import { Session } from '../../src/session/session.ts';
 import { SessionError } from '../../src/session/errors.ts';
@@ -385,6 +386,44 @@ describe('solve', () => {
       });
       expect(error).toBe(own);
     });
+
+    it('knows its own failure, of which the daemon was told only the beginning', async () => {
+      const own = new SessionError('SESSION_CONTEXT_UNREADABLE', `${'ü'.repeat(9999)} is gone`);
+      const method = '/moby.filesync.v1.FileSync/DiffCopy';
+      const session = Promise.withResolvers<FakeCall>();
+      await using daemon = await daemonOf({
+        Session: session.resolve,
+        Solve: async (call) => {
+          const heard = await callSession(await session.promise, method);
+          expect(heard).toBe('ü'.repeat(2048));
+          call.end(2, `failed to solve: ${heard}`);
+        },
+      });
+      const { error } = await build(daemon, {
+        attachables: [{ methods: { [method]: () => Promise.reject(own) } }],
+      });
+      expect(error).toBe(own);
+    });
+
+    it.each(['it failed', 'a step failed: it broke', 'broke it: no'])(
+      'does not take %j for a failure of ours',
+      async (message) => {
+        const method = '/moby.filesync.v1.Auth/FetchToken';
+        const session = Promise.withResolvers<FakeCall>();
+        await using daemon = await daemonOf({
+          Session: session.resolve,
+          Solve: async (call) => {
+            await callSession(await session.promise, method);
+            call.end(2, message);
+          },
+        });
+        const { error } = await build(daemon, {
+          attachables: [{ methods: { [method]: () => Promise.reject(new Error('broke')) } }],
+        });
+        expect(error).toMatchObject({ code: 'SOLVE_FAILED', message });
+        expect((error as Error).cause).toBeInstanceOf(BuildkitError);
+      },
+    );
 
     it('does not blame a failure of ours that the daemon got over', async () => {
       const method = '/moby.filesync.v1.Auth/FetchToken';

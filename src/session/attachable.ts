@@ -19,9 +19,9 @@ export interface SessionCall {
    */
   messages(): AsyncIterable<Buffer>;
   /**
-   * Sends one message, given whole or in pieces; resolves once there is room for more.
+   * Sends one message, given whole or in pieces, as soon as there is room for it.
    *
-   * The bytes are not copied and go out later: do not change them afterwards. Throws the reason of
+   * Until then the promise is pending. The bytes are not copied and go out later: do not change them afterwards. Throws the reason of
    * `signal` when the call is cancelled.
    */
   send(message: Uint8Array | readonly Uint8Array[]): Promise<void>;

@@ -1,17 +1,25 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
-import { frameHeader } from '../shared/grpc-framing.ts';
+import { frameHeader, frameHeaderBytes } from '../shared/grpc-framing.ts';
 import type { SessionCall } from './attachable.ts';
 import { grpcStatus, SessionError, type GrpcStatus } from './errors.ts';
 import { statusTrailers } from './grpc-status.ts';
 import { MessageReader } from './message-reader.ts';
 
-/** Bytes written and not yet taken by flow control, above which `send` makes its caller wait. */
+/** Bytes written and not yet taken by flow control, above which further messages wait. */
 const maxInFlightBytes = 1024 * 1024;
 
 /** Up to this size one copy is cheaper than several writes. */
 const maxCopiedBytes = 16 * 1024;
 
+const cancelledByDaemon = 'the BuildKit daemon cancelled the call';
+
 const responseHeaders = { ':status': 200, 'content-type': 'application/grpc' } as const;
+
+interface WaitingMessage {
+  readonly message: Uint8Array | readonly Uint8Array[];
+  /** To be called once it is written, or never will be. */
+  readonly resolve: (nothing: undefined) => void;
+}
 
 /** One call of the daemon on a stream of the session's HTTP/2 connection. */
 export class ServerCall implements SessionCall {
@@ -22,7 +30,8 @@ export class ServerCall implements SessionCall {
   readonly #reader: MessageReader;
   readonly #abort = new AbortController();
   #inFlightBytes = 0;
-  #wakeSenders: (() => void)[] = [];
+  /** Messages that wait for room, oldest first. */
+  readonly #waiting: WaitingMessage[] = [];
   #finished = false;
 
   /** `rawHeaders` is the flat list of names and values of the request. */
@@ -33,7 +42,7 @@ export class ServerCall implements SessionCall {
     this.#rawHeaders = rawHeaders;
     this.#reader = new MessageReader(stream);
     stream.on('close', () => {
-      this.#cancelled('the BuildKit daemon cancelled the call');
+      this.#cancelled(cancelledByDaemon);
     });
   }
 
@@ -49,16 +58,14 @@ export class ServerCall implements SessionCall {
   }
 
   async send(message: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    // Between a reset and its event the stream takes nothing, and that is no failure of ours.
+    if (this.#stream.destroyed || this.#stream.closed) this.#cancelled(cancelledByDaemon);
     this.signal.throwIfAborted();
-    const pieces = message instanceof Uint8Array ? [message] : message;
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
-    const framed = [frameHeader(sizeBytes), ...pieces];
-    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders, { waitForTrailers: true });
-    this.#write(sizeBytes <= maxCopiedBytes ? [Buffer.concat(framed)] : framed);
-    while (this.#inFlightBytes > maxInFlightBytes) {
-      await new Promise<void>((resolve) => this.#wakeSenders.push(resolve));
-      this.signal.throwIfAborted();
-    }
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    this.#waiting.push({ message, resolve });
+    this.#writeWaiting();
+    await promise;
+    this.signal.throwIfAborted();
   }
 
   /** Ends the call with this status, after everything that was sent. */
@@ -83,8 +90,23 @@ export class ServerCall implements SessionCall {
     this.#stream.close(constants.NGHTTP2_CANCEL);
   }
 
-  #write(pieces: readonly Uint8Array[]): void {
-    const sizeBytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+  /** In turn, and only as much as there is room for. */
+  #writeWaiting(): void {
+    while (this.#inFlightBytes <= maxInFlightBytes) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#write(next.message);
+      next.resolve(undefined);
+    }
+  }
+
+  #write(message: Uint8Array | readonly Uint8Array[]): void {
+    const content = message instanceof Uint8Array ? [message] : message;
+    const contentBytes = content.reduce((sum, piece) => sum + piece.length, 0);
+    const framed = [frameHeader(contentBytes), ...content];
+    const pieces = contentBytes <= maxCopiedBytes ? [Buffer.concat(framed)] : framed;
+    const sizeBytes = frameHeaderBytes + contentBytes;
+    if (!this.#stream.headersSent) this.#stream.respond(responseHeaders, { waitForTrailers: true });
     this.#inFlightBytes += sizeBytes;
     this.#stream.cork();
     pieces.forEach((piece, index) => {
@@ -100,13 +122,7 @@ export class ServerCall implements SessionCall {
 
   #sent(sizeBytes: number): void {
     this.#inFlightBytes -= sizeBytes;
-    if (this.#inFlightBytes <= maxInFlightBytes) this.#wake();
-  }
-
-  #wake(): void {
-    const waiting = this.#wakeSenders;
-    this.#wakeSenders = [];
-    for (const wake of waiting) wake();
+    if (!this.signal.aborted) this.#writeWaiting();
   }
 
   #cancelled(reason: string): void {
@@ -118,6 +134,6 @@ export class ServerCall implements SessionCall {
         }),
       );
     }
-    this.#wake();
+    for (const { resolve } of this.#waiting.splice(0)) resolve(undefined);
   }
 }

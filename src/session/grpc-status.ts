@@ -2,11 +2,22 @@ import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import { GrpcFramingError } from '../shared/grpc-framing.ts';
 import { grpcStatus, SessionError, type GrpcStatus } from './errors.ts';
 
-/** The trailers that end a call. */
+/** Longer messages could fill what the daemon, and whoever hears of it, has room for in a header. */
+const maxMessageBytes = 4096;
+
+/** What the daemon is told of a message: whole characters of the first 4 KiB. */
+export function sentMessage(message: string): string {
+  const bytes = Buffer.from(message);
+  let end = Math.min(bytes.length, maxMessageBytes);
+  while (((bytes[end] ?? 0) & 0xc0) === 0x80) end -= 1;
+  return bytes.toString('utf8', 0, end);
+}
+
+/** The trailers that end a call; a long message is cut as `sentMessage` does. */
 export function statusTrailers(status: GrpcStatus, message: string): OutgoingHttpHeaders {
   return message === ''
     ? { 'grpc-status': String(status) }
-    : { 'grpc-status': String(status), 'grpc-message': encodeGrpcMessage(message) };
+    : { 'grpc-status': String(status), 'grpc-message': encodeGrpcMessage(sentMessage(message)) };
 }
 
 /** The status that a failure of ours has on the wire; what is no error of ours is UNKNOWN. */
@@ -30,9 +41,7 @@ export function readStatus(trailers: IncomingHttpHeaders): { code: number; messa
 
 /** Keeps printable ASCII and percent-encodes the UTF-8 bytes of all else, as gRPC over HTTP/2 has it. */
 function encodeGrpcMessage(message: string): string {
-  return message
-    .toWellFormed()
-    .replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => percentEncode(Buffer.from(part)));
+  return message.replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => percentEncode(Buffer.from(part)));
 }
 
 function percentEncode(bytes: Buffer): string {

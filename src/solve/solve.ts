@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BuildkitConnection } from '../buildkit/connection.ts';
 import { BuildkitError } from '../buildkit/errors.ts';
+import { sentMessage } from '../session/grpc-status.ts';
 import type { Session } from '../session/session.ts';
 import { CodedError, messageOf } from '../shared/errors.ts';
 import type { SolveRequest, SolveResponse, StatusResponse } from '../wire/gen/control.ts';
@@ -206,7 +207,7 @@ class SolveRun {
   #ownFailure({ message, details }: BuildkitError): Error | undefined {
     const own = this.#options.session.failures
       .map(({ error }) => error)
-      .find((error) => messageOf(error) !== '' && message.includes(messageOf(error)));
+      .find((error) => repeats(message, sentMessage(messageOf(error))));
     if (own === undefined || own instanceof CodedError) return own;
     const failure = buildFailure(messageOf(own), details);
     return new SolveError('SOLVE_FAILED', failure.message, { cause: own, failure });
@@ -226,6 +227,13 @@ class SolveRun {
       cause,
     });
   }
+}
+
+/** Whether a message of the daemon ends a line with what it was told, whatever it put before. */
+function repeats(message: string, told: string): boolean {
+  if (told === '') return false;
+  const lines = `\n${message}\n`;
+  return ['\n', ': ', ' = '].some((before) => lines.includes(`${before}${told}\n`));
 }
 
 function failed(cause: BuildkitError): SolveError {

@@ -4,6 +4,7 @@ import { encodeMessage } from '../../wire/rpc.ts';
 import { messageOf } from '../../shared/errors.ts';
 import type { SessionCall } from '../attachable.ts';
 import { SessionError } from '../errors.ts';
+import { sentMessage } from '../grpc-status.ts';
 import { fileContent } from './file-content.ts';
 import type { PathFilter } from './filter.ts';
 import { HardLinks } from './hard-links.ts';
@@ -27,9 +28,9 @@ const noData = Buffer.alloc(0);
 
 /**
  * Files read at once: small ones wait longer for the file system than for the daemon, most of all on
- * a network volume.
+ * a network volume; large ones hold up to two chunks of memory each.
  */
-const filesAtOnce = 32;
+const filesAtOnce = 8;
 
 /**
  * Sends a folder to the daemon: lists it, and sends the content of the files that are asked for,
@@ -134,7 +135,7 @@ class Transfer {
     if (this.#call.signal.aborted) return;
     const packet = encodePacket({
       type: Packet_PacketType.PACKET_ERR,
-      data: Buffer.from(messageOf(error)),
+      data: Buffer.from(sentMessage(messageOf(error))),
     });
     await this.#call.send(packet).catch(() => undefined);
   }
