@@ -1,22 +1,23 @@
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
-import { connectWhenStarted } from './connect.ts';
+import { connectWhenStarted, dialerOf } from './connect.ts';
 import type { EarlyDial } from './early-dial.ts';
-import type { KubernetesError } from './errors.ts';
 import type { KubeClient } from './kube-client.ts';
 import type { Lifetime } from './lifetime.ts';
-import { connectedPod, type ConnectedPod, explainLoss, type Explanation, lossOf } from './loss.ts';
+import { type BuilderLost, connectedPod, type ConnectedPod } from './loss.ts';
+import { PodFate, type RunningStep } from './pod-fate.ts';
+import type { BuilderOwner } from './post-mortem.ts';
 import type { Rollout } from './rollout.ts';
 import type { BuilderState } from './teardown.ts';
-import { untilAnswer } from './until-answer.ts';
-
-/** The node reports the end of a container up to a second late, and the server a little later. */
-const explainWaitMs = 3_000;
 
 /** A provisioned builder; disposing stops everything that runs for it here and removes nothing. */
 export interface Builder extends AsyncDisposable {
   readonly state: BuilderState;
+  /** Of the workload. */
+  readonly nodeName: string;
+  /** A URL that says where it is. */
+  readonly endpoint: string;
   /** Whether this call created it, rather than found it. */
   readonly created: boolean;
   /** What becomes of it if nobody removes it, as a clause such as `it expires at …`. */
@@ -37,12 +38,19 @@ export interface Builder extends AsyncDisposable {
     signal: AbortSignal,
   ): Promise<T>;
   /** Resolves, with the reason, when the connected pod is gone or its container has ended. */
-  podLost(signal: AbortSignal): Promise<KubernetesError>;
+  podLost(signal: AbortSignal, step?: RunningStep): Promise<BuilderLost>;
   /**
-   * Says why the connection to the connected pod ended: always `BUILDER_LOST`, with `cause`, which
-   * is what the connection itself said.
+   * Says why the connection to the connected pod ended; `cause` is what the connection itself said.
+   *
+   * `isSilent`: it did not end, but nobody answers, as `podAnswers` says.
    */
-  explainLoss(signal: AbortSignal, cause: unknown): Promise<KubernetesError>;
+  explainLoss(
+    signal: AbortSignal,
+    cause: unknown,
+    more?: { readonly step?: string | undefined; readonly isSilent?: boolean },
+  ): Promise<BuilderLost>;
+  /** Whether the connected pod can be reached anew; rejects when it cannot. */
+  podAnswers(signal: AbortSignal): Promise<true>;
   /**
    * Ends the beat and leaves the builder what remains of its longest life.
    *
@@ -91,6 +99,15 @@ export class KubernetesBuilder implements Builder {
     this.#early = parts.early;
   }
 
+  get nodeName(): string {
+    return this.state.workload;
+  }
+
+  get endpoint(): string {
+    const { name, namespace, workload } = this.state;
+    return `kubernetes:///${name}?namespace=${namespace}&workload=${workload}`;
+  }
+
   get podName(): string | undefined {
     return this.#connected?.name;
   }
@@ -121,27 +138,23 @@ export class KubernetesBuilder implements Builder {
     return value;
   }
 
-  podLost(signal: AbortSignal): Promise<KubernetesError> {
-    const connected = this.#requireConnected();
-    const look = (): KubernetesError | undefined => {
-      const { pod, gone } = this.#rollout.lastSeen(connected.uid);
-      return lossOf(connected, { current: pod, gone });
-    };
-    return untilAnswer(look, { onChange: (again) => this.#rollout.onChange(again), signal });
+  async podLost(signal: AbortSignal, step?: RunningStep): Promise<BuilderLost> {
+    return this.#noted(await this.#fate().lost(signal, step));
   }
 
-  async explainLoss(signal: AbortSignal, cause: unknown): Promise<KubernetesError> {
-    const connected = this.#requireConnected();
-    const explain = (): Promise<Explanation> => {
-      const { pod } = this.#rollout.lastSeen(connected.uid);
-      return explainLoss(this.#client, connected, { lastSeen: pod, cause, signal });
-    };
-    const first = await explain();
-    if (first.explained) return first.error;
-    const wait = AbortSignal.any([signal, AbortSignal.timeout(explainWaitMs)]);
-    await this.podLost(wait).catch(() => undefined);
-    signal.throwIfAborted();
-    return (await explain()).error;
+  async explainLoss(
+    signal: AbortSignal,
+    cause: unknown,
+    more: { readonly step?: string | undefined; readonly isSilent?: boolean } = {},
+  ): Promise<BuilderLost> {
+    return this.#noted(await this.#fate().explain(cause, { signal, ...more }));
+  }
+
+  async podAnswers(signal: AbortSignal): Promise<true> {
+    const { name, namespace } = this.#requireConnected();
+    const dial = dialerOf({ client: this.#client, namespace, logger: this.#logger }, name);
+    (await dial(signal)).on('error', () => undefined).destroy();
+    return true;
   }
 
   async settle(signal: AbortSignal): Promise<void> {
@@ -156,6 +169,24 @@ export class KubernetesBuilder implements Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#early?.[Symbol.dispose]();
     await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
+  }
+
+  /** The cluster takes a pod for well for a while after its node was lost. */
+  #noted(lost: BuilderLost): BuilderLost {
+    if (lost.kind === 'node-lost') this.#rollout.avoid(this.#requireConnected().uid);
+    return lost;
+  }
+
+  #fate(): PodFate {
+    const lifetime = this.#lifetime;
+    const owner: BuilderOwner | undefined =
+      lifetime === undefined ? undefined : { name: lifetime.name, expiry: () => lifetime.expiry };
+    return new PodFate({
+      client: this.#client,
+      connected: this.#requireConnected(),
+      rollout: this.#rollout,
+      owner,
+    });
   }
 
   #requireConnected(): ConnectedPod {

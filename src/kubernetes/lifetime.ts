@@ -61,6 +61,19 @@ export class Lifetime {
     return this.#seen.deadlineMs >= this.#endMs - 1000;
   }
 
+  /** Whether the deadline that was set last has passed: that of the longest life, or of a beat. */
+  get expiry(): 'max-lifetime' | 'silence' | undefined {
+    const ageMs = this.#seen.ageMs + performance.now() - this.#seen.at;
+    // The server's clock, as it was told us, has whole seconds.
+    if (ageMs < this.#seen.deadlineMs - 2000) return undefined;
+    return this.isSettled ? 'max-lifetime' : 'silence';
+  }
+
+  /** Of the Job. */
+  get name(): string {
+    return this.#job.name;
+  }
+
   /** Ends the beat; the Job then lives for what is left of its longest life. */
   async settle(signal: AbortSignal): Promise<void> {
     await this.stop();
