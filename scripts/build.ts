@@ -2,11 +2,12 @@
  * Bundles the action into `dist/`, or with `--check` compares `dist/` with what the sources give.
  *
  * ncc makes one bundle with lazily loaded chunks and collects the licences; esbuild makes every file
- * of it small. `main.js` and `post.js` are two lines each, so that the runner's two processes share
- * the bundle and a post step can never run main again.
+ * of it small. `main.js` and `post.js` are a few lines each around `load.js`, so that the runner's two
+ * processes share the bundle and a post step can never run main again.
  */
 import ncc from '@vercel/ncc';
-import { transform } from 'esbuild';
+import { transform, type TransformOptions } from 'esbuild';
+import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -14,6 +15,7 @@ import { dirname, join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+const bundled = { loader: 'js', format: 'cjs' } as const;
 
 if (process.argv.includes('--check')) await check();
 else await build(dist);
@@ -33,23 +35,30 @@ async function build(folder: string): Promise<void> {
 async function bundle(): Promise<Map<string, Buffer>> {
   const { code, assets } = await ncc(join(root, 'src', 'index.ts'), {
     cache: false,
+    // For `load.js`, since Node keeps no compiled code of ES modules that have run.
+    esm: false,
     license: 'licenses.txt',
     quiet: true,
     transpileOnly: true,
   });
   const files = new Map<string, Buffer>();
-  for (const step of ['main', 'post']) {
-    files.set(`${step}.js`, Buffer.from(entry(step)));
-  }
-  files.set('bundle/index.js', await minify(code));
+  files.set('bundle/index.js', await minify(code, bundled));
   for (const [name, { source }] of Object.entries(assets)) {
     // grpc-js brings the definitions of services that nobody here asks for.
     if (/^(?:proto|protoc-gen-validate|xds)\//.test(name)) continue;
     const content = Buffer.from(source);
-    files.set(`bundle/${name}`, name.endsWith('.js') ? await minify(content.toString()) : content);
+    const isCode = name.endsWith('.js');
+    files.set(`bundle/${name}`, isCode ? await minify(content.toString(), bundled) : content);
   }
+  files.set('bundle/package.json', Buffer.from('{ "type": "commonjs" }\n'));
   const licenses = files.get('bundle/licenses.txt')?.toString() ?? '';
   files.set('bundle/licenses.txt', Buffer.from(licenses + missingLicenses(licenses)));
+  const loader = await readFile(join(root, 'src', 'load.ts'), 'utf8');
+  files.set('load.js', await minify(loader, { loader: 'ts', format: 'esm' }));
+  const hash = createHash('sha256');
+  for (const content of files.values()) hash.update(content);
+  const id = hash.digest('hex').slice(0, 16);
+  for (const step of ['main', 'post']) files.set(`${step}.js`, Buffer.from(entry(step, id)));
   return files;
 }
 
@@ -75,24 +84,33 @@ function licenseText(folder: string): string {
   return file === undefined ? '' : readFileSync(join(folder, file), 'utf8').trimEnd();
 }
 
-/** Keeps compiled code for the later steps of the job, in a folder that no other job sees. */
-function entry(step: string): string {
+/**
+ * Keeps compiled code for the later steps of the job, in a folder that no other job sees.
+ *
+ * `id` tells bundles apart: V8 looks at no more of a source than its length.
+ */
+function entry(step: string, id: string): string {
   return [
-    `import { enableCompileCache } from 'node:module';`,
+    `import { Bundle } from './load.js';`,
     `const { RUNNER_TEMP } = process.env;`,
-    'if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);',
-    `const { ${step} } = await import('./bundle/index.js');`,
-    `await ${step}();`,
+    `const keptIn = RUNNER_TEMP && \`\${RUNNER_TEMP}/kube-buildx/compiled/${id}\`;`,
+    `const bundle = new Bundle(\`\${import.meta.dirname}/bundle\`, keptIn);`,
+    `await bundle.require('./index.js').${step}();`,
+    // What a failed step has run is less than the next one needs.
+    ...(step === 'main' ? [`if (!process.exitCode) bundle.keep();`] : []),
     '',
   ].join('\n');
 }
 
 /** Names of classes and functions survive: stack traces and `error.name` stay readable. */
-async function minify(code: string): Promise<Buffer> {
+async function minify(
+  code: string,
+  kind: Required<Pick<TransformOptions, 'format' | 'loader'>>,
+): Promise<Buffer> {
   const result = await transform(code, {
+    ...kind,
     minify: true,
     keepNames: true,
-    format: 'esm',
     target: 'node24',
     legalComments: 'inline',
   });
