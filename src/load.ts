@@ -6,15 +6,7 @@ import { Script } from 'node:vm';
 type Require = (id: string) => unknown;
 
 /** The names that CommonJS gives to a module. */
-interface Scope {
-  readonly exports: object;
-  readonly require: Require;
-  readonly module: { readonly exports: object };
-  readonly __filename: string;
-  readonly __dirname: string;
-}
-
-const head = '(function ({ exports, require, module, __filename, __dirname }) {';
+const head = '(function (exports, require, module, __filename, __dirname) {';
 const tail = '\n})';
 
 /**
@@ -66,14 +58,9 @@ export class Bundle {
     const module = { exports: {} };
     this.#modules.set(id, module);
     const filename = join(this.#folder, id);
-    const run = this.#compile(id, filename).runInThisContext() as (scope: Scope) => void;
-    run({
-      exports: module.exports,
-      require: (other) => this.require(other),
-      module,
-      __filename: filename,
-      __dirname: this.#folder,
-    });
+    const require: Require = (other) => this.require(other);
+    const run = this.#compile(id, filename).runInThisContext() as (...scope: unknown[]) => void;
+    run(module.exports, require, module, filename, this.#folder);
     return module;
   }
 

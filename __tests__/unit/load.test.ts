@@ -30,7 +30,10 @@ describe('Bundle', () => {
     keptIn = join(temp, 'kept', 'id');
     mkdirSync(folder);
     writeFileSync(join(folder, 'index.js'), index);
-    writeFileSync(join(folder, '1.index.js'), `module.exports = require('node:path').posix;`);
+    writeFileSync(
+      join(folder, '1.index.js'),
+      `"use strict"; module.exports = require('node:path').posix;`,
+    );
   });
 
   afterEach(() => {
