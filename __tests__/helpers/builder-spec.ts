@@ -2,6 +2,7 @@ import {
   type BuilderIdentity,
   type BuilderSpec,
   builderSpec,
+  type BuilderTls,
 } from '../../src/kubernetes/builder-spec.ts';
 import type { DaemonFile } from '../../src/kubernetes/daemon-files.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
@@ -11,6 +12,7 @@ export interface SpecChanges {
   readonly builder?: Omit<Partial<BuilderOptions>, 'driver'>;
   readonly files?: readonly DaemonFile[];
   readonly job?: Partial<BuilderIdentity>;
+  readonly tls?: BuilderTls;
 }
 
 const driverDefaults: KubernetesDriverOptions = {
@@ -80,6 +82,7 @@ export function specWith(changes: SpecChanges = {}): BuilderSpec {
     job: { ...job, ...changes.job },
     namespace: 'ci',
     mode: driver.mode === 'auto' ? 'privileged' : driver.mode,
+    tls: changes.tls,
   });
 }
 
@@ -88,5 +91,6 @@ export function namedSpec(changes: SpecChanges = {}): BuilderSpec {
   const spec = specWith(changes);
   const name = changes.builder?.name ?? 'kbx-a';
   const workload = spec.workload.replace(spec.name, name);
-  return { ...spec, name, workload, identity: { ...spec.identity, specHash: 'ff', creator: 'me' } };
+  const identity = { ...spec.identity, specHash: 'ff', creator: 'me' };
+  return { ...spec, name, workload, tlsSecret: `${workload}-tls`, identity };
 }

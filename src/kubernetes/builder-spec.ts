@@ -81,6 +81,8 @@ export interface BuilderSpecInput {
   /** Where `driver.namespace` is unset. */
   readonly namespace: string;
   readonly mode: PodMode;
+  /** Of a job's own builder with several nodes; unset: made from the job and the hash. */
+  readonly sharedName?: string | undefined;
   readonly tls?: BuilderTls | undefined;
 }
 
@@ -106,7 +108,10 @@ export function builderSpec(input: BuilderSpecInput): BuilderSpec {
     files,
     podTemplate: template,
   };
-  const hash = specHash({ ...shapeOf(driver), ...looks });
+  const isShared = builder.name !== undefined;
+  // A pool of another size is the same pool.
+  const replicas = isShared ? undefined : driver.replicas;
+  const hash = specHash({ ...shapeOf(driver), replicas, ...looks });
   const { name, workload } = namesOf(input, hash);
   const spec: BuilderSpec = {
     ...looks,
@@ -115,8 +120,8 @@ export function builderSpec(input: BuilderSpecInput): BuilderSpec {
     image: imageOf(driver, mode),
     mode,
     driver,
-    isShared: builder.name !== undefined,
-    isPool: builder.name !== undefined && (!builder.cleanup || builder.keepState),
+    isShared,
+    isPool: isShared && (!builder.cleanup || builder.keepState),
     keepsState: builder.keepState,
     tls: input.tls,
     tlsSecret: `${workload}-tls`,
@@ -128,7 +133,7 @@ export function builderSpec(input: BuilderSpecInput): BuilderSpec {
 }
 
 function namesOf(
-  { builder, job }: BuilderSpecInput,
+  { builder, job, sharedName }: BuilderSpecInput,
   hash: string,
 ): { readonly name: string; readonly workload: string } {
   const { driver, platforms, runnerPlatform } = builder;
@@ -137,7 +142,8 @@ function namesOf(
   const isStateful = driver.stateVolume.kind === 'claim';
   const longest = isStateful ? longestStatefulSet - suffix.length - 1 : undefined;
   const { repository, jobId } = job;
-  const name = builder.name ?? builderName({ repository, jobId, specHash: hash, longest });
+  const name =
+    builder.name ?? sharedName ?? builderName({ repository, jobId, specHash: hash, longest });
   if (longest !== undefined && name.length > longest) {
     throw new KubernetesError(
       'BUILDER_REFUSED',

@@ -40,7 +40,7 @@ export function volumeKey(file: DaemonFile): string {
 }
 
 /** Where each certificate and key is in the Secret. */
-const tlsKeys = {
+export const tlsKeys = {
   ca: 'ca.crt',
   cert: 'tls.crt',
   key: 'tls.key',

@@ -25,7 +25,8 @@ export function placement(
     nodeSelector,
     ...(isOneArchitecture ? {} : { affinity: preferArchitecture(spec.preferredArchitecture) }),
     // Spreading outweighs a preference, and pods of one builder must not differ in architecture.
-    ...(driver.replicas > 1 && isOneArchitecture
+    // A shared builder may grow, which must not change the pods that it has.
+    ...((driver.replicas > 1 || spec.isShared) && isOneArchitecture
       ? {
           topologySpreadConstraints: [
             {

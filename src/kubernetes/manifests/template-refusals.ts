@@ -20,7 +20,9 @@ export function templateRefusals(
 }
 
 function daemonOf({ spec }: V1PodTemplateSpec): V1Container | undefined {
-  return spec?.containers.find(({ name }) => name === containerName);
+  // A merge may have taken them all.
+  const containers: readonly V1Container[] | undefined = spec?.containers;
+  return containers?.find(({ name }) => name === containerName);
 }
 
 /** Those of the user's own options may change, those that mark the pod as ours may not. */
@@ -47,7 +49,7 @@ function containerRefusals(
   if (merged === undefined) return [`${path} is the builder itself and cannot be removed`];
   const fixed = (['command', 'args'] as const)
     .filter((field) => !isDeepStrictEqual(ours?.[field], merged[field]))
-    .map((field) => `${path}.${field} starts buildkitd; use buildkitd-flags for its flags`);
+    .map((field) => `${path}.${field} starts buildkitd, whose flags buildkitd-flags sets`);
   const own = ours?.volumeMounts ?? [];
   const ownPaths = new Set(own.map(({ mountPath }) => mountPath));
   const mounts = own
