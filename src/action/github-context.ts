@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { resolve } from 'node:path';
 
@@ -57,4 +58,35 @@ export function gitContextOf({
   if (repository === '') return undefined;
   const pin = sha === '' ? ref : sha;
   return `${serverUrl}/${repository}.git${pin === '' ? '' : `#${pin}`}`;
+}
+
+/**
+ * Whether the run is for a pull request whose code comes from another repository.
+ *
+ * Reads the payload of the event; where that of a pull request cannot be read, it is taken for one.
+ */
+export function isForkPullRequest(
+  env: Readonly<Record<string, string | undefined>> = process.env,
+): boolean {
+  if (!(env.GITHUB_EVENT_NAME ?? '').startsWith('pull_request')) return false;
+  const pullRequest = readPullRequest(env.GITHUB_EVENT_PATH ?? '');
+  if (pullRequest === undefined) return true;
+  // A fork that was deleted since then is null.
+  const head = pullRequest.head?.repo?.full_name;
+  return head === undefined || head !== pullRequest.base?.repo?.full_name;
+}
+
+/** What is read of the payload; nothing of it is sure to be there. */
+interface PullRequest {
+  readonly head?: { readonly repo?: { readonly full_name?: string } | null } | null;
+  readonly base?: { readonly repo?: { readonly full_name?: string } | null } | null;
+}
+
+function readPullRequest(path: string): PullRequest | undefined {
+  try {
+    const payload = JSON.parse(readFileSync(path, 'utf8')) as { pull_request?: PullRequest };
+    return payload.pull_request;
+  } catch {
+    return undefined;
+  }
 }

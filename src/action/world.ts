@@ -1,8 +1,8 @@
-import { statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type { Platform } from '../options/options.ts';
 import type { PathKind, World } from '../options/world.ts';
-import { gitContextOf, type GitHubContext } from './github-context.ts';
+import { gitContextOf, type GitHubContext, isForkPullRequest } from './github-context.ts';
 
 /** Gathers what parsing needs to know beside the inputs. */
 export function readWorld(
@@ -18,7 +18,10 @@ export function readWorld(
     runnerPlatform: runnerPlatform(process.arch),
     env,
     gitContext: gitContextOf(github),
+    runnerTemp: github.runnerTemp,
     pathKind,
+    readText,
+    isForkPullRequest: () => isForkPullRequest(env),
   };
 }
 
@@ -45,5 +48,14 @@ export function pathKind(path: string): PathKind {
     return stats.isDirectory() ? 'directory' : 'other';
   } catch {
     return 'unreadable';
+  }
+}
+
+/** The text of a file; undefined when it cannot be read. */
+export function readText(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
   }
 }

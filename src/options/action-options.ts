@@ -5,21 +5,19 @@
  * version cannot do is listed in `not-supported-yet.ts`.
  */
 import { parseBuildOptions } from './build-options.ts';
-import { parseBuilderOptions } from './builder-options.ts';
+import { covers } from './builder-node.ts';
+import { type BuilderNodes, parseBuilderNodes, secretsOfNodes } from './builder-options.ts';
 import { InputReader } from './input-reader.ts';
+import { describeLegacyInputs } from './legacy-inputs.ts';
 import { refuseWhatIsNotSupportedYet } from './not-supported-yet.ts';
-import type { ActionOptions } from './options.ts';
+import type { ActionOptions, BuilderOptions, Platform } from './options.ts';
 import { Problems } from './problems.ts';
 import { parseRegistryAuth, secretsOfRegistryAuth } from './registry-auth.ts';
 import { secretsOfRegistryConfig } from './registry-config.ts';
+import { parseWholeNumber } from './whole-number.ts';
 import type { RawInputs, World } from './world.ts';
 
-/** Inputs of the peers that are about the buildx binary. */
-const withoutMeaning = ['cache-binary', 'install', 'use', 'version'];
-const aliases = new Map([
-  ['config', 'buildkitd-config'],
-  ['config-inline', 'buildkitd-config-inline'],
-]);
+const mostRetries = 100;
 
 /**
  * Turns inputs into options; pure.
@@ -31,15 +29,20 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
   const reader = new InputReader(raw, problems);
   refuseWhatIsNotSupportedYet(reader, world.env);
   const { build, contextReason, warnings } = parseBuildOptions(reader, world);
-  const { platforms, entitlements } = build;
-  const builder = parseBuilderOptions(reader, { world, platforms, entitlements });
+  const nodes = parseBuilderNodes(reader, {
+    world,
+    platforms: [],
+    entitlements: build.entitlements,
+  });
   const registryAuth = parseRegistryAuth(reader);
+  const render = reader.boolean('render') === true;
+  const retries = parseWholeNumber(reader, { input: 'retries', fallback: 2, most: mostRetries });
   problems.throwIfAny();
   return {
-    builder,
-    append: [],
-    render: false,
-    retries: 0,
+    builder: withPlatforms(nodes, build.platforms),
+    append: nodes.append,
+    render,
+    retries,
     build,
     registryAuth,
     contextReason,
@@ -47,22 +50,18 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
     warnings: [...warnings, ...problems.warnings],
     secrets: [
       ...secretsOfRegistryAuth(registryAuth),
-      ...secretsOfRegistryConfig(builder.registryConfig),
+      ...secretsOfRegistryConfig(nodes.builder.registryConfig),
+      ...secretsOfNodes(nodes),
     ],
   };
 }
 
-function describeLegacyInputs(reader: InputReader): string[] {
-  const notices: string[] = [];
-  const ignored = withoutMeaning.filter((name) => reader.optional(name) !== undefined);
-  if (ignored.length > 0) {
-    const names = ignored.map((name) => `\`${name}\``).join(', ');
-    notices.push(`Ignored, because this action needs no buildx: ${names}.`);
-  }
-  for (const [alias, name] of aliases) {
-    if (reader.optional(alias) !== undefined) {
-      notices.push(`Input \`${alias}\` is an old name of \`${name}\`.`);
-    }
-  }
-  return notices;
+/** The first node is for what the build asks for and no further node runs. */
+function withPlatforms(
+  { builder, append }: BuilderNodes,
+  wanted: readonly Platform[],
+): BuilderOptions {
+  const declared = append.flatMap(({ platforms }) => platforms);
+  const platforms = wanted.filter((each) => !declared.some((other) => covers(other, each)));
+  return { ...builder, platforms };
 }

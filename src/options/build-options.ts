@@ -1,12 +1,12 @@
 import { findBuildContext, type BuildContext } from './build-context.ts';
 import { parseAddHost, parseNetwork, parseShmSize, parseUlimit } from './container-settings.ts';
-import { InputError, invalidInput, notSupportedYet } from './errors.ts';
+import { InputError, invalidInput } from './errors.ts';
 import { parseExporters } from './exporters.ts';
 import { durationForm, parseGoDuration } from './go-duration.ts';
 import type { InputReader } from './input-reader.ts';
 import { parseBuildArgs, parseLabels } from './key-values.ts';
 import type { BuildOptions, Platform } from './options.ts';
-import { formatPlatform, parsePlatform } from './platforms.ts';
+import { parsePlatformList } from './platform-list.ts';
 import type { World } from './world.ts';
 
 /** Timers of Node cannot wait longer. */
@@ -57,18 +57,8 @@ function parsePlatforms(reader: InputReader, world: World): Platform[] {
   const inherited = (world.env.DOCKER_DEFAULT_PLATFORM ?? '').trim();
   const isInherited = given.length === 0 && inherited !== '';
   const source = isInherited ? 'DOCKER_DEFAULT_PLATFORM' : 'platforms';
-  const parsed = problems.guardEach(isInherited ? [inherited] : given, (text) => {
-    const platform = parsePlatform(source, text, world.runnerPlatform);
-    if (platform.os === 'linux') return platform;
-    throw notSupportedYet(`input \`${source}\`: a platform of \`${platform.os}\``);
-  });
-  const distinct = [...new Map(parsed.map((each) => [formatPlatform(each), each])).values()];
-  if (distinct.length > 1) {
-    problems.add(
-      notSupportedYet('input `platforms`: more than one platform', 'Keep one platform per step.'),
-    );
-  }
-  return distinct;
+  const { runnerPlatform: runner } = world;
+  return parsePlatformList(isInherited ? [inherited] : given, { input: source, runner, problems });
 }
 
 function parseNoCache(reader: InputReader): Pick<BuildOptions, 'noCache' | 'noCacheFilters'> {

@@ -34,6 +34,17 @@ export class Problems {
     return elements.flatMap((element, index) => this.guard<R[]>([], () => [parse(element, index)]));
   }
 
+  /** Runs a parser of one part of an input, whose problems and warnings are told with its place. */
+  within<T>(place: string, parse: (problems: Problems) => T): T {
+    const inner = new Problems();
+    const result = parse(inner);
+    for (const { code, message, hint } of inner.#found) {
+      this.add(new InputError(code, `${place}: ${message}`, { hint }));
+    }
+    for (const warning of inner.#warnings) this.warn(`${place}: ${warning}`);
+    return result;
+  }
+
   /** Throws the only problem as it is, several as one `INPUTS_INVALID`. */
   throwIfAny(): void {
     const [first, second] = this.#found;

@@ -17,5 +17,11 @@ export interface World {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** `<server>/<owner>/<repository>.git#<commit>`; unset outside of GitHub Actions. */
   readonly gitContext: string | undefined;
+  /** Absolute folder that is emptied after the job. */
+  readonly runnerTemp: string;
   readonly pathKind: (absolutePath: string) => PathKind;
+  /** The text of a file; undefined when it cannot be read. */
+  readonly readText: (absolutePath: string) => string | undefined;
+  /** Whether the code to build comes from outside of the repository. */
+  readonly isForkPullRequest: () => boolean;
 }

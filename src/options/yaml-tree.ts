@@ -12,10 +12,26 @@ export type YamlMap = ReadonlyMap<string, YamlTree>;
  */
 export function parseYamlMap(input: string, text: string): YamlMap {
   const expected = 'a YAML map';
+  const tree = parseYaml(input, text, expected);
+  if (!isYamlMap(tree)) throw invalidInput({ input, problem: 'is not a map', expected });
+  return tree;
+}
+
+/** The same for a list. */
+export function parseYamlList(input: string, text: string): readonly YamlTree[] {
+  const expected = 'a YAML list';
+  const tree = parseYaml(input, text, expected);
+  if (typeof tree === 'string' || isYamlMap(tree)) {
+    throw invalidInput({ input, problem: 'is not a list', expected });
+  }
+  return tree;
+}
+
+function parseYaml(input: string, text: string, expected: string): YamlTree {
   const document = parseDocument(text, {
     schema: 'failsafe',
     uniqueKeys: false,
-    logLevel: 'silent',
+    logLevel: 'error',
   });
   const [error] = document.errors;
   if (error !== undefined) {
@@ -23,12 +39,10 @@ export function parseYamlMap(input: string, text: string): YamlMap {
     const where = line === undefined ? '' : ` (line ${line})`;
     throw invalidInput({ input, problem: `is not valid YAML${where}`, expected });
   }
-  const tree = toTree(
+  return toTree(
     input,
     toPlain(input, () => document.toJS({ mapAsMap: true }) as unknown),
   );
-  if (!isYamlMap(tree)) throw invalidInput({ input, problem: 'is not a map', expected });
-  return tree;
 }
 
 /** Whether the first line that says something is `key: …` or opens a map. */

@@ -59,7 +59,7 @@ describe('parseActionOptions', () => {
       },
       append: [],
       render: false,
-      retries: 0,
+      retries: 2,
       build: {
         contextPath: '/work/app',
         dockerfilePath: '/work/app/Dockerfile',
@@ -180,8 +180,6 @@ describe('parseActionOptions', () => {
     ['an empty boolean', { pull: '' }, /`pull`: `` is not a boolean.*\|\| false/],
     ['a Go boolean', { push: '1' }, /`push`: `1` is not a boolean; expected true or false/],
     ['another driver', { driver: 'docker-container' }, /expected kubernetes or remote/],
-    ['a remote driver', { driver: 'remote' }, /UNSUPPORTED.*`remote` is not supported yet/],
-    ['a later connection', { connection: 'direct' }, /UNSUPPORTED.*`direct` is not supported yet/],
     ['an unknown connection', { connection: 'ssh' }, /expected auto, exec, port-forward or direct/],
     [
       'two platforms',

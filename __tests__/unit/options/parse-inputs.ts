@@ -23,7 +23,10 @@ export function world(changes: Partial<World> = {}, paths = files): World {
     runnerPlatform: { os: 'linux', architecture: 'amd64', variant: '' },
     env: {},
     gitContext: 'https://github.com/acme/app.git#0123abc',
+    runnerTemp: '/work/_temp',
     pathKind: (path) => paths[path] ?? 'missing',
+    readText: () => undefined,
+    isForkPullRequest: () => false,
     ...changes,
   };
 }
