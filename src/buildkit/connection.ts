@@ -102,6 +102,11 @@ export class BuildkitConnection implements AsyncDisposable {
     return this.#stream.bytesWritten;
   }
 
+  /** Bytes that the daemon has sent so far, where the stream counts them: signs of life. */
+  get bytesRead(): number | undefined {
+    return this.#stream.bytesRead;
+  }
+
   /** Why calls fail from now on; undefined while the connection stands. */
   get lost(): BuildkitError | undefined {
     const reason = this.#channel.lost();
@@ -176,18 +181,6 @@ export class BuildkitConnection implements AsyncDisposable {
         throw lostError('Session', messageOf(error), error);
       }
     });
-  }
-
-  /**
-   * Milliseconds until the daemon answers.
-   *
-   * An RPC and no HTTP/2 ping: gRPC servers in Go end a connection that pings more often than
-   * every five minutes, and pings of an exec stream are answered by the API server.
-   */
-  async ping(signal: AbortSignal): Promise<number> {
-    const startedMs = performance.now();
-    await this.info(signal);
-    return performance.now() - startedMs;
   }
 
   /** Ends all calls and the byte stream. */

@@ -1,7 +1,13 @@
 import type { Duplex } from 'node:stream';
 
-/** A byte stream that may know how much it has sent, framing of its transport included. */
-export type CountedDuplex = Duplex & { readonly bytesWritten?: number };
+/**
+ * A byte stream that may know how much it has sent, framing of its transport included, and how much
+ * has come from the far end itself, rather than from what is on the way there.
+ */
+export type CountedDuplex = Duplex & {
+  readonly bytesWritten?: number;
+  readonly bytesRead?: number;
+};
 
 /**
  * Opens one byte stream to a BuildKit daemon.

@@ -53,6 +53,7 @@ export class ExecStream extends Duplex {
   readonly #exit = Promise.withResolvers<ExecStatus>();
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers();
   #stderr = noBytes;
+  #bytesRead = 0;
   #status: ExecStatus | undefined;
   #statusTimer: NodeJS.Timeout | undefined;
   #waitingWrite: WriteCallback | undefined;
@@ -91,6 +92,11 @@ export class ExecStream extends Duplex {
   /** Bytes that went out on the connection, headers and frames included. */
   get bytesWritten(): number {
     return this.#socket.bytesWritten;
+  }
+
+  /** Bytes that the command has written; frames and replies of the servers between do not count. */
+  get bytesRead(): number {
+    return this.#bytesRead;
   }
 
   override _read(): void {
@@ -192,6 +198,7 @@ export class ExecStream extends Duplex {
         this.#opened.resolve();
         return;
       case 'stdout':
+        this.#bytesRead += event.data.length;
         if (!this.push(event.data)) this.#socket.pause();
         return;
       case 'stderr':
