@@ -126,7 +126,7 @@ async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveRes
 
 function createSession(
   { options, github, logger }: BuildRequest,
-  { transfers }: Run,
+  { transfers, display }: Run,
   dockerConfig: DockerConfig,
 ): Session {
   const { build, builder, registryAuth } = options;
@@ -149,6 +149,9 @@ function createSession(
         registryConfig: builder.registryConfig,
         env,
         mask,
+        onAuth: (title) => {
+          display.showStep(title);
+        },
       }),
     ],
   });

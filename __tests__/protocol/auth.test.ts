@@ -268,6 +268,7 @@ describe('FetchToken', () => {
     });
     const answer = await auth.fetchToken('http://127.0.0.1:1/token');
     expect(answer.fields).toEqual({ Token: 'ready', ExpiresIn: 60, IssuedAt: 0 });
+    expect(auth.titles).toEqual([]);
   });
 
   it.each<[string, unknown, Fields]>([

@@ -151,7 +151,7 @@ describe('BuildkitConnection', () => {
     const [call] = fixture.daemon.callsOf('ListWorkers');
     expect(call?.header('grpc-timeout')[0]).toMatch(/^\d+m$/);
     expect(await call?.closed).toBe(8);
-    await expect(fixture.connection.ping(never)).resolves.toBeGreaterThan(0);
+    await expect(fixture.connection.info(never)).resolves.toBeDefined();
   });
 
   describe('solve', () => {
@@ -196,10 +196,6 @@ describe('BuildkitConnection', () => {
       expect(error.grpcCode).toBe(2);
       expect(error.details?.vertexDigest).toBe('sha256:abc');
       expect(String(error.details?.sources[0]?.data)).toBe('FROM a\nRUN x');
-      expect(error.details?.stacks[0]?.frames[0]?.line).toBe(7);
-      expect(error.details?.unknown.map(({ typeUrl }) => typeUrl)).toEqual([
-        'github.com/moby/buildkit/errdefs.Solve+json',
-      ]);
     });
 
     it('tells the daemon how large a header may be', async () => {

@@ -16,32 +16,12 @@ export interface ErrorSource {
   readonly ranges: readonly SourceRange[];
 }
 
-/** One Go stack that the daemon or a frontend recorded. */
-export interface ErrorStack {
-  readonly frames: readonly {
-    readonly name: string;
-    readonly file: string;
-    readonly line: number;
-  }[];
-  readonly commandLine: readonly string[];
-  readonly version: string;
-  readonly revision: string;
-}
-
-/** A record of a type that we do not read, as it came. */
-export interface UnknownDetail {
-  readonly typeUrl: string;
-  readonly value: Buffer;
-}
-
 /** What BuildKit attaches to a failed call beside code and message. */
 export interface BuildkitErrorDetails {
   /** The step that failed. */
   readonly vertexDigest: string | undefined;
   /** In the order they came, which is the order in which buildctl prints them. */
   readonly sources: readonly ErrorSource[];
-  readonly stacks: readonly ErrorStack[];
-  readonly unknown: readonly UnknownDetail[];
 }
 
 const typePrefix = 'github.com/moby/buildkit/';
@@ -49,8 +29,8 @@ const typePrefix = 'github.com/moby/buildkit/';
 /**
  * Decodes the `grpc-status-details-bin` trailer; undefined when its bytes are no status at all.
  *
- * The records are JSON inside `Any`, with type names of containerd's `typeurl`; one that cannot be
- * read is kept as unknown. Follows BuildKit `util/grpcerrors/grpcerrors.go`.
+ * The records are JSON inside `Any`, with type names of containerd's `typeurl`; stacks, and what
+ * cannot be read, are left out. Follows BuildKit `util/grpcerrors/grpcerrors.go`.
  */
 export function decodeErrorDetails(bytes: Uint8Array): BuildkitErrorDetails | undefined {
   let status: Status;
@@ -60,18 +40,14 @@ export function decodeErrorDetails(bytes: Uint8Array): BuildkitErrorDetails | un
     return undefined;
   }
   const sources: ErrorSource[] = [];
-  const stacks: ErrorStack[] = [];
-  const unknown: UnknownDetail[] = [];
   let vertexDigest: string | undefined;
   for (const { type_url: typeUrl, value } of status.details) {
     const record = typeUrl.startsWith(typePrefix) ? parseRecord(value) : undefined;
     const type = record === undefined ? '' : typeUrl.slice(typePrefix.length);
     if (type === 'errdefs.Vertex+json') vertexDigest ??= text(record?.digest);
     else if (type === 'errdefs.Source+json') sources.push(toSource(record));
-    else if (type === 'stack.Stack+json') stacks.push(toStack(record));
-    else unknown.push({ typeUrl, value });
   }
-  return { vertexDigest: vertexDigest === '' ? undefined : vertexDigest, sources, stacks, unknown };
+  return { vertexDigest: vertexDigest === '' ? undefined : vertexDigest, sources };
 }
 
 type Json = Readonly<Record<string, unknown>> | undefined;
@@ -100,22 +76,6 @@ function toSource(json: Json): ErrorSource {
 function toPosition(json: unknown): SourceRange['start'] {
   const position = record(json);
   return { line: integer(position?.line), character: integer(position?.character) };
-}
-
-function toStack(json: Json): ErrorStack {
-  return {
-    frames: list(json?.frames).map((entry) => {
-      const frame = record(entry);
-      return {
-        name: text(frame?.Name),
-        file: text(frame?.File),
-        line: integer(frame?.Line),
-      };
-    }),
-    commandLine: list(json?.cmdline).map(text),
-    version: text(json?.version),
-    revision: text(json?.revision),
-  };
 }
 
 /* Go leaves out zero values, so whatever is missing or of another type reads as zero. */

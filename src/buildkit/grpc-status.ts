@@ -2,6 +2,8 @@ import { constants } from 'node:http2';
 
 import { Metadata, status as grpcStatus, type StatusObject } from '@grpc/grpc-js';
 
+import { decodeGrpcMessage } from '../shared/grpc-message.ts';
+
 /**
  * How a call ended without a verdict of the daemon.
  *
@@ -68,7 +70,7 @@ export function statusFromHeaders(rawHeaders: readonly string[]): StatusObject |
   const text = headerValue(rawHeaders, 'grpc-status');
   if (text === undefined) return undefined;
   const metadata = metadataFromHeaders(rawHeaders);
-  const message = decodePercent(headerValue(rawHeaders, 'grpc-message') ?? '');
+  const message = decodeGrpcMessage(headerValue(rawHeaders, 'grpc-message') ?? '');
   metadata.remove('grpc-status');
   metadata.remove('grpc-message');
   const code = Object.values(grpcStatus).find((known) => String(known) === text);
@@ -135,18 +137,6 @@ export function resetMeaning(resetCode: number): {
     default:
       return { name: `HTTP/2 error code ${resetCode}`, code: grpcStatus.INTERNAL };
   }
-}
-
-/**
- * Undoes the percent-encoding of `grpc-message`, in UTF-8.
- *
- * Never throws: what is no valid escape stays as it is, bytes that are no UTF-8 become U+FFFD.
- */
-export function decodePercent(text: string): string {
-  if (!text.includes('%')) return text;
-  return text.replaceAll(/(?:%[0-9A-Fa-f]{2})+/g, (run) =>
-    Buffer.from(run.replaceAll('%', ''), 'hex').toString('utf8'),
-  );
 }
 
 function* headerPairs(rawHeaders: readonly string[]): Generator<readonly [string, string]> {

@@ -1,9 +1,8 @@
-import type { StatusResponse, Vertex } from '../wire/gen/control.ts';
-import { totalDuration } from './intervals.ts';
-import { secondsOf } from './plain-format.ts';
+import { randomIdentity } from '../shared/identity.ts';
+import { StatusResponse } from '../wire/gen/control.ts';
 import { PlainPrinter } from './plain-printer.ts';
 import { Trace } from './trace.ts';
-import { TracedGroup, type TracedVertex } from './traced-vertex.ts';
+import { TracedGroup } from './traced-vertex.ts';
 import { type BuildWarning, WarningCollector } from './warnings.ts';
 
 export interface ProgressDisplayOptions {
@@ -15,8 +14,6 @@ export interface ProgressDisplayOptions {
   readonly write: (text: string) => void;
   /** Step 0, such as `building with "name" instance using kubernetes driver`; default none. */
   readonly header?: string | undefined;
-  /** Put in front of every name, as for one of several platforms: `[prefix internal] …`. */
-  readonly prefix?: string | undefined;
 }
 
 /** A step that failed, and not merely because the build was cancelled. */
@@ -26,15 +23,6 @@ export interface FailedVertex {
   readonly error: string;
   /** The last lines of its log, oldest first, at most 40, each with its time: `0.312 text`. */
   readonly lastLines: readonly string[];
-}
-
-/** How a step went, for a summary. */
-export interface VertexSummary {
-  readonly digest: string;
-  readonly name: string;
-  readonly outcome: 'done' | 'cached' | 'failed' | 'canceled' | 'running';
-  /** Time it ran, without the pauses between; what still runs counts nothing. */
-  readonly seconds: number;
 }
 
 const maxLastLines = 40;
@@ -51,7 +39,7 @@ const maxGatheredLogBytes = 256 * 1024;
  * length of logs. Call `finish` in any case; the timer does not keep the process alive.
  */
 export class ProgressDisplay {
-  readonly #options: ProgressDisplayOptions;
+  readonly #write: (text: string) => void;
   readonly #trace = new Trace();
   readonly #printer: PlainPrinter;
   readonly #warnings = new WarningCollector();
@@ -61,15 +49,28 @@ export class ProgressDisplay {
   #isFinished = false;
 
   constructor(options: ProgressDisplayOptions) {
-    this.#options = options;
+    this.#write = (text) => {
+      if (text !== '') options.write(text);
+    };
     this.#printer = new PlainPrinter(options.header ?? '');
   }
 
-  /** Takes in one status message of the daemon, or one made up for a step of our own. */
+  /** Shows a step of our own, which is done at once. */
+  showStep(name: string): void {
+    const nowMs = Date.now();
+    const now = {
+      seconds: BigInt(Math.floor(nowMs / 1000)),
+      nanos: (nowMs % 1000) * 1_000_000,
+    };
+    const vertex = { digest: randomIdentity(), name, started: now, completed: now };
+    this.update(StatusResponse.fromPartial({ vertexes: [vertex] }));
+  }
+
+  /** Takes in one status message of the daemon. */
   update(status: StatusResponse): void {
     if (this.#isFinished) return;
     const nowMs = performance.now();
-    this.#trace.update(this.#prefixed(status), nowMs);
+    this.#trace.update(status, nowMs);
     for (const warning of status.warnings) this.#warnings.add(warning);
     for (const log of status.logs) this.#gatheredLogBytes += log.msg.length;
     if (
@@ -110,41 +111,4 @@ export class ProgressDisplay {
   warnings(): BuildWarning[] {
     return this.#warnings.list();
   }
-
-  /** All steps that have started so far, in that order. */
-  vertices(): VertexSummary[] {
-    return this.#trace.started.map((vertex) => ({
-      digest: vertex.digest,
-      name: vertex.name,
-      outcome: outcomeOf(vertex),
-      seconds: secondsOf(totalDuration(vertex.intervals)),
-    }));
-  }
-
-  #prefixed(status: StatusResponse): StatusResponse {
-    const { prefix } = this.#options;
-    if (prefix === undefined || status.vertexes.length === 0) return status;
-    const vertexes = status.vertexes.map((vertex): Vertex => {
-      const { progressGroup: group } = vertex;
-      const name = addPrefix(prefix, vertex.name);
-      if (group === undefined) return { ...vertex, name };
-      return { ...vertex, name, progressGroup: { ...group, name: addPrefix(prefix, group.name) } };
-    });
-    return { ...status, vertexes };
-  }
-
-  #write(text: string): void {
-    if (text !== '') this.#options.write(text);
-  }
-}
-
-/** As buildx names the steps of one of several builds. */
-function addPrefix(prefix: string, name: string): string {
-  return name.startsWith('[') ? `[${prefix} ${name.slice(1)}` : `[${prefix}] ${name}`;
-}
-
-function outcomeOf(vertex: TracedVertex): VertexSummary['outcome'] {
-  if (vertex.error !== '') return vertex.isCanceled ? 'canceled' : 'failed';
-  if (!vertex.isCompleted) return 'running';
-  return vertex.cached ? 'cached' : 'done';
 }

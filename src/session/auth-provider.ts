@@ -1,5 +1,6 @@
 import type { CredentialStore, RegistryCredentials } from '../credentials/credential-store.ts';
 import { entryOfHost } from '../credentials/registry-host.ts';
+import { isGoTrue } from '../shared/go-boolean.ts';
 import {
   AuthDefinition,
   type CredentialsResponse,
@@ -57,7 +58,7 @@ export function authProvider(options: AuthProviderOptions): Attachable {
       }),
       ...unaryMethod(rpcMethod(AuthDefinition, fetchToken), async (request, { signal }) => {
         const found = await credentialsOf(request.Host, signal);
-        if (secretOf(found) !== undefined) announce(tokenTitle(request));
+        if (isAskedFor(found)) announce(tokenTitle(request));
         return fetchMaskedToken(request, { ...options, found, signal });
       }),
       ...unaryMethod(
@@ -113,8 +114,13 @@ function secretOf(found: RegistryCredentials): string | undefined {
   return found.registryToken ?? found.identityToken ?? found.password;
 }
 
+/** Whether a token costs a request with a secret; one that is ready is worth no line. */
+function isAskedFor(found: RegistryCredentials): boolean {
+  return found.registryToken === undefined && secretOf(found) !== undefined;
+}
+
 function refuseIfDaemonShallFetch(env: AuthProviderOptions['env']): void {
-  if (!['1', 't', 'T', 'true', 'TRUE', 'True'].includes(env.BUILDKIT_NO_CLIENT_TOKEN ?? '')) return;
+  if (!isGoTrue(env.BUILDKIT_NO_CLIENT_TOKEN ?? '')) return;
   throw new SessionError('SESSION_CALL_REFUSED', 'client side tokens disabled', {
     status: grpcStatus.unavailable,
   });

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http2';
 import { GrpcFramingError } from '../shared/grpc-framing.ts';
+import { decodeGrpcMessage, encodeGrpcMessage } from '../shared/grpc-message.ts';
 import { grpcStatus, SessionError, type GrpcStatus } from './errors.ts';
 
 /** Longer messages could fill what the daemon, and whoever hears of it, has room for in a header. */
@@ -37,23 +38,4 @@ export function readStatus(trailers: IncomingHttpHeaders): { code: number; messa
     code: Number(trailers['grpc-status'] ?? grpcStatus.unknown),
     message: decodeGrpcMessage(String(trailers['grpc-message'] ?? '')),
   };
-}
-
-/** Keeps printable ASCII and percent-encodes the UTF-8 bytes of all else, as gRPC over HTTP/2 has it. */
-function encodeGrpcMessage(message: string): string {
-  return message.replace(/[^\x20-\x24\x26-\x7e]+/g, (part) => percentEncode(Buffer.from(part)));
-}
-
-function percentEncode(bytes: Buffer): string {
-  return Array.from(bytes, (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(
-    '',
-  );
-}
-
-function decodeGrpcMessage(encoded: string): string {
-  try {
-    return decodeURIComponent(encoded);
-  } catch {
-    return encoded; // Not worth a failure: it is only read by people.
-  }
 }

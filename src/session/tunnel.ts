@@ -1,7 +1,7 @@
 import { constants, type ClientHttp2Stream, type IncomingHttpHeaders } from 'node:http2';
 import { Duplex } from 'node:stream';
 import { frameHeader, GrpcFrameParser } from '../shared/grpc-framing.ts';
-import { bytesMessageData } from '../wire/payload-frames.ts';
+import { bytesMessageData, bytesMessageHeader } from '../wire/payload-frames.ts';
 import { grpcStatus, SessionError } from './errors.ts';
 import { readStatus } from './grpc-status.ts';
 
@@ -22,9 +22,6 @@ const maxDataBytes = 1024 * 1024;
 
 /** Bytes handed to the RPC and not yet taken by its flow control; enough to keep it busy. */
 const maxInFlightBytes = 1024 * 1024;
-
-/** Field 1 of BytesMessage, length-delimited. */
-const dataFieldTag = 0x0a;
 
 /**
  * Below this average size one copy is cheaper than many writes: the HTTP/2 of Node takes each piece
@@ -238,11 +235,8 @@ function toMessages(chunks: readonly Buffer[]): DataMessage[] {
   return messages;
 }
 
-/** What goes before `sizeBytes` bytes of data: gRPC frame header, tag of the field, its length. */
+/** What goes before `sizeBytes` bytes of data, the header of the gRPC frame first. */
 function messageHeader(sizeBytes: number): Buffer {
-  const prefix = [dataFieldTag];
-  let rest = sizeBytes;
-  for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) prefix.push((rest % 0x80) | 0x80);
-  prefix.push(rest);
-  return Buffer.concat([frameHeader(prefix.length + sizeBytes), Buffer.from(prefix)]);
+  const header = bytesMessageHeader(sizeBytes);
+  return Buffer.concat([frameHeader(header.length + sizeBytes), header]);
 }

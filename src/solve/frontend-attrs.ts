@@ -1,6 +1,7 @@
 import path from 'node:path';
 
 import type { BuildOptions, Platform } from '../options/options.ts';
+import { isGoTrue } from '../shared/go-boolean.ts';
 
 /** Which frontend builds, and what it is told. */
 export interface Frontend {
@@ -95,5 +96,5 @@ function noCache({ noCache: all, noCacheFilters }: BuildOptions): Record<string,
 function multiPlatform({
   BUILDKIT_MULTI_PLATFORM: wanted = '',
 }: BuildArgs): Record<string, string> {
-  return /^(?:1|t|T|true|TRUE|True)$/.test(wanted) ? { 'multi-platform': 'true' } : {};
+  return isGoTrue(wanted) ? { 'multi-platform': 'true' } : {};
 }

@@ -1,4 +1,5 @@
 import type { Exporter } from '../options/options.ts';
+import { isGoTrue } from '../shared/go-boolean.ts';
 import type { Range } from '../wire/gen/ops.ts';
 
 /** A remark of the build, as `progress` collects them. */
@@ -169,5 +170,5 @@ function repositoryOf(name: string): string {
 
 /** Exporter attributes that are there without a value are meant. */
 function isTrue(value: string | undefined): boolean {
-  return value !== undefined && /^(?:|1|t|T|true|TRUE|True)$/.test(value);
+  return value !== undefined && (value === '' || isGoTrue(value));
 }

@@ -32,12 +32,16 @@ export function dataPacketPieces(id: number, data: Uint8Array): Uint8Array[] {
     header[end] = packetIdTag;
     end = writeVarint(header, id, end + 1);
   }
-  return withPayload(header, end, { tag: packetDataTag, data });
+  if (data.length === 0) return [header.subarray(0, end)];
+  header[end] = packetDataTag;
+  return [header.subarray(0, writeVarint(header, data.length, end + 1)), data];
 }
 
-/** The pieces of a `BytesMessage` of any BuildKit package; `data` is used as it is. */
-export function bytesMessagePieces(data: Uint8Array): Uint8Array[] {
-  return withPayload(Buffer.allocUnsafe(1 + maxVarintBytes), 0, { tag: bytesMessageDataTag, data });
+/** What stands before `sizeBytes` bytes of data, at least one, in a `BytesMessage`. */
+export function bytesMessageHeader(sizeBytes: number): Uint8Array {
+  const header = Buffer.allocUnsafe(1 + maxVarintBytes);
+  header[0] = bytesMessageDataTag;
+  return header.subarray(0, writeVarint(header, sizeBytes, 1));
 }
 
 /**
@@ -58,16 +62,6 @@ export function bytesMessageData(message: Buffer): Buffer {
     }
   }
   return BytesMessage.decode(message).data;
-}
-
-function withPayload(
-  header: Buffer,
-  end: number,
-  payload: { tag: number; data: Uint8Array },
-): Uint8Array[] {
-  if (payload.data.length === 0) return [header.subarray(0, end)];
-  header[end] = payload.tag;
-  return [header.subarray(0, writeVarint(header, payload.data.length, end + 1)), payload.data];
 }
 
 /** Writes an unsigned 32-bit number and returns the offset behind it. */

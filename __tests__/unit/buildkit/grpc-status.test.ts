@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals';
 import { status } from '@grpc/grpc-js';
 import fc from 'fast-check';
 import {
-  decodePercent,
   headerValue,
   localEndOf,
   localStatus,
@@ -76,21 +75,6 @@ describe('headerValue', () => {
   it('gives the first of several', () => {
     expect(headerValue(['a', '1', 'b', '2', 'b', '3'], 'b')).toBe('2');
     expect(headerValue(['a', 'b', 'b'], 'b')).toBeUndefined();
-  });
-});
-
-describe('decodePercent', () => {
-  it('undoes encodeURIComponent for any text', () => {
-    fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
-        expect(decodePercent(encodeURIComponent(text))).toBe(text);
-      }),
-    );
-  });
-
-  it('keeps what is no escape, and replaces what is no UTF-8', () => {
-    expect(decodePercent('50% of %4')).toBe('50% of %4');
-    expect(decodePercent('%FFx')).toBe('�x');
   });
 });
 

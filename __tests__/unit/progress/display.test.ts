@@ -24,7 +24,7 @@ interface Status {
   readonly warnings?: VertexWarning[];
 }
 
-function recordDisplay(options: { header?: string; prefix?: string } = {}) {
+function recordDisplay(options: { header?: string } = {}) {
   const pieces: string[] = [];
   const display = new ProgressDisplay({ ...options, write: (text) => void pieces.push(text) });
   const update = (status: Status): void => {
@@ -120,28 +120,22 @@ describe('printing', () => {
     expect(text).toContain(`#${numberOf('b', text)} 2.000 b is cut o\n`);
     expect(text.endsWith('\n')).toBe(true);
   });
+});
 
-  it('prefixes names as buildx does for one of several platforms', () => {
-    const { pieces, update, display } = recordDisplay({ prefix: 'linux/arm64' });
-    const progressGroup = { id: 'g', name: '[2/2] COPY --link . .', weak: false };
-    update({
-      vertexes: [
-        { digest: 'a', name: '[internal] load', started: at(0), completed: at(1) },
-        { digest: 'b', name: 'exporting', started: at(0), completed: at(2) },
-        { digest: 'c', name: 'x', started: at(0), completed: at(3), progressGroup },
-      ],
-    });
+describe('a step of our own', () => {
+  it('is shown with its end, each time', () => {
+    const { pieces, update, display } = recordDisplay();
+    update({ vertexes: [{ digest: 'a', name: 'RUN a', started: at(0) }] });
+    display.showStep('[auth] app:pull token for registry.example');
+    display.showStep('[auth] app:pull token for registry.example');
     display.finish();
-    expect(
-      pieces
-        .join('')
-        .match(/^#\d \D.*$/gm)
-        ?.filter((line) => !line.includes('DONE')),
-    ).toEqual([
-      '#1 [linux/arm64 internal] load',
-      '#2 [linux/arm64] exporting',
-      '#3 [linux/arm64 2/2] COPY --link . .',
-    ]);
+    expect(pieces.join('')).toBe(
+      [
+        '#1 RUN a\n#1 ...\n',
+        '#2 [auth] app:pull token for registry.example\n#2 DONE 0.0s\n',
+        '#3 [auth] app:pull token for registry.example\n#3 DONE 0.0s\n',
+      ].join('\n'),
+    );
   });
 });
 
@@ -190,27 +184,6 @@ describe('facts for after', () => {
       { digest: 'm2', name: 'COPY --link', error: 'no', lastLines: [] },
     ]);
     display.finish();
-  });
-
-  it('sums up every step once, with pauses left out', () => {
-    const { update, display } = recordDisplay();
-    update({
-      vertexes: [
-        { digest: 'announced', name: 'never starts' },
-        { digest: 'e', name: 'exporting', started: at(1), completed: at(2) },
-        { digest: 'c', name: 'cached', started: at(1), completed: at(1), cached: true },
-        { digest: 'r', name: 'runs', started: at(1) },
-      ],
-    });
-    update({
-      vertexes: [{ digest: 'e', name: 'exporting', started: at(10), completed: at(10.5) }],
-    });
-    display.finish();
-    expect(display.vertices()).toEqual([
-      { digest: 'e', name: 'exporting', outcome: 'done', seconds: 1.5 },
-      { digest: 'c', name: 'cached', outcome: 'cached', seconds: 0 },
-      { digest: 'r', name: 'runs', outcome: 'running', seconds: 0 },
-    ]);
   });
 
   it('collects each warning once, whatever vertex it comes with', () => {

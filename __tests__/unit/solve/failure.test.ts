@@ -11,8 +11,6 @@ const place = (filename: string, line: number): ErrorSource => ({
 const details = (...sources: ErrorSource[]): BuildkitErrorDetails => ({
   vertexDigest: 'sha256:1',
   sources,
-  stacks: [],
-  unknown: [],
 });
 
 describe('buildFailure', () => {

@@ -1,3 +1,4 @@
+import { isGoTrue } from '../../shared/go-boolean.ts';
 import type { SessionCall } from '../attachable.ts';
 import { fromText, toText, type ByteString } from './byte-string.ts';
 
@@ -28,7 +29,7 @@ export function readSyncRequest(call: SessionCall): SyncRequest {
 
 function headerValues(call: SessionCall, name: string): ByteString[] {
   const values = call.header(name).map(fromText);
-  const isEncoded = /^(?:1|t|T|true|TRUE|True)$/.test(call.header(`${name}-encoded`)[0] ?? '');
+  const isEncoded = isGoTrue(call.header(`${name}-encoded`)[0] ?? '');
   return isEncoded ? values.map(queryUnescape) : values;
 }
 
