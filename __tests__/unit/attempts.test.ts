@@ -8,7 +8,7 @@ const lost = (message: string): CodedError =>
 
 /** Runs attempts that fail one after the other, and then succeed with their number. */
 async function run(
-  failures: readonly unknown[],
+  failures: readonly (Error | 'cancel')[],
   { retries = 2, controller = new AbortController(), isInfrastructure = true } = {},
 ) {
   const lines: string[] = [];
@@ -26,8 +26,9 @@ async function run(
       numbers.push(number);
       const failure = failures[number - 1];
       if (failure === undefined) return Promise.resolve(`built in ${number}`);
-      if (failure === 'cancel') controller.abort(new Error('cancelled'));
-      return Promise.reject(failure);
+      if (failure !== 'cancel') return Promise.reject(failure);
+      controller.abort(new Error('cancelled'));
+      return Promise.reject(new Error('was cancelled'));
     },
   ).then(
     (value) => ({ value }),
