@@ -15,6 +15,13 @@ import { dirname, join, relative } from 'node:path';
 
 const root = join(import.meta.dirname, '..');
 const dist = join(root, 'dist');
+/** The files that an `action.yml` names, and what each calls. */
+const entries = [
+  ['main', 'main'],
+  ['post', 'post'],
+  ['setup-main', 'setup'],
+  ['setup-post', 'post'],
+] as const;
 const bundled = { loader: 'js', format: 'cjs' } as const;
 
 if (process.argv.includes('--check')) await check();
@@ -58,7 +65,7 @@ async function bundle(): Promise<Map<string, Buffer>> {
   const hash = createHash('sha256');
   for (const content of files.values()) hash.update(content);
   const id = hash.digest('hex').slice(0, 16);
-  for (const step of ['main', 'post']) files.set(`${step}.js`, Buffer.from(entry(step, id)));
+  for (const [file, step] of entries) files.set(`${file}.js`, Buffer.from(entry(step, id)));
   return files;
 }
 
@@ -97,7 +104,7 @@ function entry(step: string, id: string): string {
     `const bundle = new Bundle(\`\${import.meta.dirname}/bundle\`, keptIn);`,
     `await bundle.require('./index.js').${step}();`,
     // What a failed step has run is less than the next one needs.
-    ...(step === 'main' ? [`if (!process.exitCode) bundle.keep();`] : []),
+    ...(step === 'post' ? [] : [`if (!process.exitCode) bundle.keep();`]),
     '',
   ].join('\n');
 }

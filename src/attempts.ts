@@ -14,7 +14,7 @@ export interface AttemptsOptions {
   readonly signal: AbortSignal;
   readonly logger: Logger;
   /** Whether a failure may pass by itself; asked only while there are attempts left. */
-  readonly isInfrastructure: (failure: unknown) => boolean;
+  readonly isInfrastructure: (failure: unknown) => boolean | Promise<boolean>;
   /** Before the second attempt, doubled before each further one up to 15 s; default 1 s. */
   readonly firstPauseMs?: number;
 }
@@ -43,7 +43,7 @@ export async function withAttempts<T>(
       return { value: await attempt(number), attempts: number };
     } catch (failure) {
       signal.throwIfAborted();
-      if (!isInfrastructure(failure)) throw failure;
+      if (!(await isInfrastructure(failure))) throw failure;
       if (number === most) throw number === 1 ? failure : exhausted(failure, number);
       logger.warning(`Attempt ${number} of ${most} failed: ${describe(failure)}`);
       await sleep(pauseMs(options, number), undefined, { signal }).catch(() => undefined);

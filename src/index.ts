@@ -1,3 +1,4 @@
-/** The bundle: `dist/main.js` and `dist/post.js` call one of these each. */
+/** The bundle: each entry in `dist/` calls one of these. */
 export { main } from './main.ts';
 export { post } from './post.ts';
+export { setup } from './setup.ts';

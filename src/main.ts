@@ -13,13 +13,19 @@ import { setOutputs } from './action/outputs.ts';
 import { State } from './action/state.ts';
 import { readWorld } from './action/world.ts';
 import { defaultAffinityKey } from './affinity-key.ts';
+import { announce } from './announce.ts';
+import { withAttempts } from './attempts.ts';
+import { nodeOfBuilderFile, toNode, writeBuilderFile } from './builder-file.ts';
 import { listenForCancellation } from './cancellation.ts';
 import { dockerfileLocation } from './dockerfile-location.ts';
 import { parseActionOptions } from './options/action-options.ts';
+import { nodeForPlatforms } from './options/builder-node.ts';
 import type { ActionOptions } from './options/options.ts';
-import type { PostState } from './post-state.ts';
+import { BuilderRecords, type PostState } from './post-state.ts';
+import type { BuildResult } from './solve/result.ts';
 import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
+import type { BuilderRequest } from './with-builder.ts';
 
 /** Runs the step; never rejects: a failure is printed and becomes the exit code. */
 export async function main(): Promise<void> {
@@ -45,23 +51,21 @@ interface Run {
   readonly signal: AbortSignal;
 }
 
-async function run({ options, github, logger, signal }: Run): Promise<void> {
+async function run(step: Run): Promise<void> {
+  const { options, github, logger, signal } = step;
   const timings = new Timings();
   timings.end('inputs');
-  const { withBuilder } = await import('./with-builder.ts');
-  timings.end('load');
-  const builder = {
-    options: options.builder,
-    job: shareJobId(),
-    affinityKey: defaultAffinityKey(github, options.build.contextPath),
-    state: new State<PostState>(),
-  };
-  const result = await withBuilder(
-    { ...builder, github, logger, signal, timings },
-    async (connected) => {
-      const { build } = await import('./build.ts');
-      return build({ options, connected, github, logger, signal });
-    },
+  if (options.render) {
+    const { render } = await import('./render.ts');
+    return render({ nodes: [options.builder, ...options.append], github });
+  }
+  const request = { ...builderRequest(step), github, logger, signal, timings };
+  // Loaded only when there is a failure to judge.
+  const isInfrastructure = async (failure: unknown): Promise<boolean> =>
+    (await import('./infrastructure.ts')).isInfrastructure(failure);
+  const { value: result, attempts } = await withAttempts(
+    { retries: options.retries, signal, logger, isInfrastructure },
+    (attempt) => buildOnce(step, attempt === 1 ? request : onceMore(request)),
   );
   timings.end('build');
   setOutputs({
@@ -69,13 +73,53 @@ async function run({ options, github, logger, signal }: Run): Promise<void> {
     imageid: result.imageId,
     metadata: result.metadata,
     image: result.images.join('\n'),
+    attempts: String(attempts),
     timings: timings.toJson(),
   });
   for (const image of result.images) logger.info(`Pushed ${image}`);
 }
 
-function announce(options: ActionOptions, logger: ActionLogger): void {
-  for (const secret of options.secrets) logger.mask(secret);
-  for (const notice of options.notices) logger.notice(notice);
-  for (const warning of options.warnings) logger.warning(warning);
+async function buildOnce(
+  { options, github, logger, signal }: Run,
+  request: BuilderRequest,
+): Promise<BuildResult> {
+  const { withBuilder } = await import('./with-builder.ts');
+  request.timings.end('load');
+  return withBuilder(request, async (connected) => {
+    const { build } = await import('./build.ts');
+    return build({ options, connected, github, logger, signal });
+  });
+}
+
+/** By now the job may have a builder, and no pod of it is the one to go to at once. */
+function onceMore(request: BuilderRequest): BuilderRequest {
+  return { ...request, job: { ...request.job, isLaterStep: true, lastPod: undefined } };
+}
+
+/** Which builder is asked for, and what is kept of it for the post step. */
+function builderRequest({
+  options,
+  github,
+}: Run): Pick<BuilderRequest, 'affinityKey' | 'job' | 'onNamed' | 'onProvisioned' | 'options'> {
+  const asked = nodeForPlatforms(options);
+  const nodes = [options.builder, ...options.append];
+  const node = nodes.indexOf(asked);
+  const state = new State<PostState>();
+  const records = new BuilderRecords(state);
+  return {
+    options: asked.mustExist ? nodeOfBuilderFile(github.runnerTemp, options) : asked,
+    job: shareJobId(),
+    affinityKey: defaultAffinityKey(github, options.build.contextPath),
+    onNamed: (builder) => {
+      records.save({ builder, node });
+      setOutputs({ name: builder.name });
+      if (node === 0) return;
+      // The post step has to find its cluster.
+      state.save('builderFile', builder.name);
+      writeBuilderFile(github.runnerTemp, { name: builder.name, nodes: nodes.map(toNode) });
+    },
+    onProvisioned: (builder, expiry) => {
+      records.save({ builder, node, expiry });
+    },
+  };
 }

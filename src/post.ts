@@ -1,10 +1,13 @@
 /** The post step: removes the builder that main made, whatever became of main. */
 import { describeFailure } from './action/failure.ts';
+import { readGitHubContext } from './action/github-context.ts';
 import { readInputs } from './action/inputs.ts';
 import { type ActionLogger, createLogger } from './action/logger.ts';
 import { State } from './action/state.ts';
+import { readBuilderFile, removeBuilderFile } from './builder-file.ts';
 import { KubernetesError } from './kubernetes/errors.ts';
-import type { PostState } from './post-state.ts';
+import type { BuilderOptions } from './options/options.ts';
+import type { PostBuilder, PostState } from './post-state.ts';
 import { stayAlive } from './stay-alive.ts';
 
 /**
@@ -25,27 +28,48 @@ export async function post({ timeoutMs = 60_000 } = {}): Promise<void> {
 
 async function removeWhatMainMade(logger: ActionLogger, timeoutMs: number): Promise<void> {
   const state = new State<PostState>();
-  const builder = state.read('builder');
-  if (builder === undefined) {
-    logger.info('Nothing to remove: this step made no builder.');
-    return;
-  }
+  const builderFile = state.read('builderFile');
+  const records = state.read('builders') ?? [];
   const signal = AbortSignal.timeout(timeoutMs);
-  const { openCluster } = await import('./with-builder.ts');
+  if (records.length === 0) logger.info('Nothing to remove: this step made no builder.');
+  // Nodes may lie in different clusters, and one that does not answer must not hold up the others.
+  await Promise.all(records.map((record) => removeNode(record, { logger, signal, timeoutMs })));
+  if (builderFile !== undefined) removeBuilderFile(readGitHubContext().runnerTemp, builderFile);
+}
+
+async function removeNode(
+  record: PostBuilder,
+  parts: {
+    readonly logger: ActionLogger;
+    readonly signal: AbortSignal;
+    readonly timeoutMs: number;
+  },
+): Promise<void> {
+  const { logger, signal, timeoutMs } = parts;
+  const { builder, expiry } = record;
   const teardown = await import('./kubernetes/teardown.ts');
   try {
-    const { kubeconfig, 'kube-context': kubeContext } = readInputs();
-    using client = await openCluster(
-      { kubeconfig: given(kubeconfig), kubeContext: given(kubeContext) },
-      logger,
-    );
+    const { openCluster } = await import('./with-builder.ts');
+    using client = await openCluster(clusterOf(record), logger);
     const removal = await teardown.cleanUpBuilder(client, builder, { logger, signal });
     logger.info(teardown.describeRemoval(builder, removal));
   } catch (error) {
     const failure = error === signal.reason ? timedOut(timeoutMs) : error;
-    const outcome = teardown.describeFailedRemoval(builder, state.read('expiry'));
+    const outcome = teardown.describeFailedRemoval(builder, expiry);
     logger.warning(`${outcome}\n${describeFailure(failure).text}`);
   }
+}
+
+/** Where a node is: that of the first one needs no file, so that a lost file loses no builder. */
+function clusterOf({
+  node,
+  builder,
+}: PostBuilder): Pick<BuilderOptions, 'kubeconfig' | 'kubeContext'> {
+  const { kubeconfig, 'kube-context': kubeContext } = readInputs();
+  const first = { kubeconfig: given(kubeconfig), kubeContext: given(kubeContext) };
+  if (node === 0) return first;
+  const file = readBuilderFile(readGitHubContext().runnerTemp, builder.name);
+  return file?.nodes[node] ?? first;
 }
 
 function timedOut(timeoutMs: number): KubernetesError {

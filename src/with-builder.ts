@@ -3,16 +3,13 @@ import { homedir } from 'node:os';
 
 import type { GitHubContext } from './action/github-context.ts';
 import type { ActionLogger } from './action/logger.ts';
-import { setOutputs } from './action/outputs.ts';
-import type { State } from './action/state.ts';
 import { type JobId, sharePod } from './action/job-id.ts';
 import type { BuildkitConnection } from './buildkit/connection.ts';
-import { type Builder, bootstrap } from './kubernetes/driver.ts';
+import { type Builder, bootstrap, type BuilderState } from './kubernetes/driver.ts';
 import type { KubeClient } from './kubernetes/kube-client.ts';
 import { loadKubeConfig } from './kubernetes/kube-config.ts';
 import { createKubeClient } from './kubernetes/kube-http-client.ts';
 import type { BuilderOptions } from './options/options.ts';
-import type { PostState } from './post-state.ts';
 import type { Dialer } from './shared/dialer.ts';
 import { inGroup } from './shared/logger.ts';
 import type { Timings } from './timings.ts';
@@ -20,11 +17,16 @@ import { version } from './version.ts';
 
 export interface BuilderRequest {
   readonly options: BuilderOptions;
+  /** Of a job's own builder with several nodes; unset: made from the job and the options. */
+  readonly sharedName?: string;
   readonly job: JobId;
   readonly github: GitHubContext;
-  /** What the choice among several pods sticks to. */
+  /** What the choice among several pods sticks to, where `options` do not say. */
   readonly affinityKey: string;
-  readonly state: State<PostState>;
+  /** Called before anything is created. */
+  readonly onNamed: (state: BuilderState) => void;
+  /** Called once all of it exists, with what becomes of it if nobody removes it. */
+  readonly onProvisioned: (state: BuilderState, expiry: string) => void;
   readonly logger: ActionLogger;
   readonly signal: AbortSignal;
   readonly timings: Timings;
@@ -39,7 +41,7 @@ export interface ConnectedBuilder {
 /** How long the last word to the cluster may take when the work is over. */
 const settleTimeoutMs = 5000;
 
-/** Provisions or finds the builder of this job, connects to it and hands it to `use`. */
+/** Provisions or finds a builder, connects to it and hands it to `use`. */
 export async function withBuilder<T>(
   request: BuilderRequest,
   use: (connected: ConnectedBuilder) => Promise<T>,
@@ -50,7 +52,7 @@ export async function withBuilder<T>(
   await using stack = new AsyncDisposableStack();
   const connected = await inGroup(logger, 'Builder', async () => {
     const builder = stack.use(await provision(request, client));
-    request.state.save('expiry', builder.expiry);
+    request.onProvisioned(builder.state, builder.expiry);
     // Also after a failure or a cancellation, hence with a signal of its own.
     stack.defer(() => builder.settle(AbortSignal.timeout(settleTimeoutMs)));
     return { builder, connection: stack.use(await connect(builder, request)) };
@@ -64,7 +66,9 @@ export async function openCluster(
   options: Pick<BuilderOptions, 'kubeconfig' | 'kubeContext'>,
   logger: ActionLogger,
 ): Promise<KubeClient> {
-  const config = await loadKubeConfig({ ...options, env: process.env, homeFolder: homedir() });
+  const { kubeconfig, kubeContext } = options;
+  const from = { kubeconfig, kubeContext, env: process.env, homeFolder: homedir() };
+  const config = await loadKubeConfig(from);
   const client = createKubeClient(config, process.env, {
     mask: (secret) => {
       logger.mask(secret);
@@ -77,19 +81,17 @@ export async function openCluster(
 }
 
 function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
-  const { options, job, github, affinityKey, state, logger, signal } = request;
+  const { options, sharedName, job, github, affinityKey, logger, signal, onNamed } = request;
   const { repository, sha, runId, runUrl, runAttempt } = github;
   return bootstrap({
     client,
     builder: options,
+    sharedName,
     job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
-    affinityKey,
+    affinityKey: options.affinityKey ?? affinityKey,
     logger,
     signal,
-    onNamed: (named) => {
-      state.save('builder', named);
-      setOutputs({ name: named.name });
-    },
+    onNamed,
   });
 }
 
@@ -102,21 +104,23 @@ async function connect(
   sharePod(builder.reachedPod ?? '');
   // Nobody asked for a platform, so nobody knows which one it is.
   if (builder.created && options.platforms.length === 0) {
-    logger.info(`Platforms of its worker: ${await workerPlatforms(connection, signal)}`);
+    const platforms = await workerPlatforms(connection, signal);
+    logger.info(`Platforms of its worker: ${platforms.join(', ')}`);
   }
   return connection;
 }
 
-async function workerPlatforms(
+/** What the workers of a daemon can build, such as `linux/arm/v7`. */
+export async function workerPlatforms(
   connection: BuildkitConnection,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<string[]> {
   const { record } = await connection.listWorkers(signal);
   const platforms = record.flatMap((worker) => worker.platforms);
   const names = platforms.map(({ OS, Architecture, Variant }) =>
     [OS, Architecture, Variant].filter((part) => part !== '').join('/'),
   );
-  return [...new Set(names)].join(', ');
+  return [...new Set(names)];
 }
 
 /**

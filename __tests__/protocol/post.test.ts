@@ -55,8 +55,7 @@ async function post(
       cwd: root,
       env: {
         INPUT_KUBECONFIG: kubeconfig,
-        STATE_builder: JSON.stringify(builder),
-        ...(expiry === undefined ? {} : { STATE_expiry: JSON.stringify(expiry) }),
+        STATE_builders: JSON.stringify([{ builder, node: 0, expiry }]),
       },
     },
   );

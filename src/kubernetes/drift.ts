@@ -4,9 +4,11 @@ import type { Acquisition } from './acquire.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
 import { otherHolders } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
+import { isConflict } from './kube-failure.ts';
 import type { KubeTree, Workload } from './kube-objects.ts';
 import { specHashAnnotation } from './manifests/labels.ts';
-import { replaceConfiguration, workloadManifest } from './provision.ts';
+import { workload as workloadManifest } from './manifests/workload.ts';
+import { replaceConfiguration } from './provision.ts';
 
 /** A workload that is asked for. */
 export interface WantedWorkload {
@@ -60,39 +62,62 @@ export async function findDrift(
   return { changes, disturbs: !onlyGrows, manifest };
 }
 
+/** How often it is tried anew when somebody else, such as a controller, was faster. */
+const mostTries = 5;
+
 /**
  * Shows how a live workload differs from the one asked for, and brings it there unless that could
  * end a running build.
  *
  * A refusal is told and not thrown: the builder is there, and can build as it is.
  */
-export async function applyDrift(
-  { client, spec, logger, signal }: Pick<Acquisition, 'client' | 'spec' | 'logger' | 'signal'>,
+export async function applyDrift(drifting: Drifting, existing: ExistingWorkload): Promise<void> {
+  const { client, spec, logger, signal } = drifting;
+  const { namespace } = spec;
+  let live = existing;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      await applyOnce(drifting, live);
+      return;
+    } catch (failure) {
+      signal.throwIfAborted();
+      if (!isConflict(failure) || tries === mostTries) {
+        logger.info(
+          `Builder ${spec.name} differs from what is asked for; that could not be applied: ${messageOf(failure)}`,
+        );
+        return;
+      }
+      const { name } = live.workload.object.metadata;
+      const workload = await client.get(live.resource, { namespace, name }, signal);
+      live = { ...live, workload };
+    }
+  }
+}
+
+type Drifting = Pick<Acquisition, 'client' | 'spec' | 'logger' | 'signal'>;
+
+async function applyOnce(
+  { client, spec, logger, signal }: Drifting,
   existing: ExistingWorkload,
 ): Promise<void> {
   const { namespace, name } = spec;
+  const wanted = workloadManifest(spec, undefined);
+  const drift = await findDrift(client, { namespace, existing, wanted }, signal);
+  if (drift === undefined) return;
+  const builder = { namespace, name, jobId: spec.identity.jobId };
+  const running = drift.disturbs ? (await otherHolders(client, builder, signal)).length : 0;
+  const shown = drift.changes.map((change) => `  ${change}`).join('\n');
   const tell = (outcome: string): void => {
-    logger.info(`Builder ${name} differs from what is asked for; ${outcome}`);
+    logger.info(`Builder ${name} differs from what is asked for; ${outcome}:\n${shown}`);
   };
-  try {
-    const wanted = workloadManifest(spec, undefined);
-    const drift = await findDrift(client, { namespace, existing, wanted }, signal);
-    if (drift === undefined) return;
-    const builder = { namespace, name, jobId: spec.identity.jobId };
-    const running = drift.disturbs ? (await otherHolders(client, builder, signal)).length : 0;
-    const shown = drift.changes.map((change) => `  ${change}`).join('\n');
-    if (running > 0) {
-      tell(`left as it is while ${running} builds run there:\n${shown}`);
-      return;
-    }
-    const owner = existing.workload.object.metadata.ownerReferences?.[0];
-    await replaceConfiguration(client, { spec, owner }, signal);
-    await client.replace(existing.resource, { namespace, manifest: drift.manifest }, signal);
-    tell(`applied:\n${shown}`);
-  } catch (failure) {
-    signal.throwIfAborted();
-    tell(`that could not be applied: ${messageOf(failure)}`);
+  if (running > 0) {
+    tell(`left as it is while ${running} builds run there`);
+    return;
   }
+  const owner = existing.workload.object.metadata.ownerReferences?.[0];
+  await replaceConfiguration(client, { spec, owner }, signal);
+  await client.replace(existing.resource, { namespace, manifest: drift.manifest }, signal);
+  tell('applied');
 }
 
 /** The wanted specification in the live object, which stays that of its maker and its owner. */

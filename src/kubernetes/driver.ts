@@ -2,7 +2,8 @@ import type { BuilderOptions } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { type Acquisition, adopt, hold, make, reuse } from './acquire.ts';
 import { type BuilderSpec, builderSpec } from './builder-spec.ts';
-import { dialerOf } from './connect.ts';
+import { PodConnections } from './connection/pod-connections.ts';
+import { decodeReachedWay } from './connection/reached-way.ts';
 import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
 import { EarlyDial } from './early-dial.ts';
 import { KubernetesError } from './errors.ts';
@@ -46,6 +47,8 @@ export interface JobIdentity {
 export interface BootstrapOptions {
   readonly client: KubeClient;
   readonly builder: BuilderOptions;
+  /** Of a job's own builder with several nodes; unset: made from the job and the options. */
+  readonly sharedName?: string | undefined;
   readonly job: JobIdentity;
   /** What sticky choice among pods hashes. */
   readonly affinityKey: string;
@@ -59,14 +62,17 @@ export interface BootstrapOptions {
 export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   const { client, builder, logger, signal } = options;
   const files = await loadDaemonFiles(builder, process.cwd());
-  const spec = await specify(options, files);
+  const spec = specify(options, files);
   const existing = spec.isShared ? await findExisting(client, spec, signal) : undefined;
   if (existing === undefined && builder.mustExist) throw missing(spec);
   const state = stateOf(options, { spec, existing });
   await options.onNamed(state);
   const notices = new Notices(logger);
   const rollout = new Rollout({ ...rolloutOptions(options, { spec, existing }), notices });
-  const early = dialEarly(options, spec);
+  const { namespace, name } = spec;
+  const kind = builder.connection;
+  const connections = new PodConnections({ client, namespace, builder: name, kind, logger });
+  const early = dialEarly(connections, { spec, lastPod: options.job.lastPod });
   rollout.followPods();
   try {
     const acquisition = { client, builder, spec, files, rollout, notices, logger, signal };
@@ -78,10 +84,11 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
     const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool: spec.isPool });
     const lifetime = lifetimeOf(options, { spec, acquired });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
-    const parts = { client, state, created, expiry, rollout, lifetime, logger, early };
+    const parts = { client, state, created, expiry, rollout, lifetime, logger, early, connections };
     return new KubernetesBuilder(parts);
   } catch (failure) {
     early?.[Symbol.dispose]();
+    connections[Symbol.dispose]();
     await rollout[Symbol.asyncDispose]();
     throw failure;
   }
@@ -101,13 +108,20 @@ async function acquire(
   return adopted ?? make(acquisition);
 }
 
-async function specify(
-  { builder, job, client }: BootstrapOptions,
+function specify(
+  { builder, sharedName, job, client }: BootstrapOptions,
   files: readonly DaemonFile[],
-): Promise<BuilderSpec> {
+): BuilderSpec {
   const { mode } = builder.driver;
-  if (mode === 'auto') throw new Error('mode auto is not resolved yet');
-  return builderSpec({ builder, files, job, namespace: client.namespace, mode });
+  return builderSpec({
+    builder,
+    sharedName,
+    files,
+    job,
+    namespace: client.namespace,
+    // What `auto` comes to is known once the cluster was asked.
+    mode: mode === 'auto' ? 'privileged' : mode,
+  });
 }
 
 function stateOf({ builder, job }: BootstrapOptions, { spec, existing }: Found): BuilderState {
@@ -143,14 +157,14 @@ function lifetimeOf(
 
 /** Opens a stream to the pod that the last step used, if that was one of this builder. */
 function dialEarly(
-  { client, job, logger }: BootstrapOptions,
-  { namespace, name }: BuilderSpec,
+  connections: PodConnections,
+  { spec, lastPod }: { readonly spec: BuilderSpec; readonly lastPod: string | undefined },
 ): EarlyDial | undefined {
-  const prefix = reachedPodOf({ namespace, name }, '');
-  const { lastPod } = job;
+  const prefix = reachedPodOf(spec, '');
   if (lastPod?.startsWith(prefix) !== true) return undefined;
-  const pod = lastPod.slice(prefix.length);
-  return new EarlyDial(pod, dialerOf({ client, namespace, logger }, pod));
+  const reached = decodeReachedWay(lastPod.slice(prefix.length));
+  const dial = connections.earlyDialer(reached);
+  return dial === undefined ? undefined : new EarlyDial(reached.pod, dial);
 }
 
 function rolloutOptions(options: BootstrapOptions, { spec, existing }: Found) {
@@ -161,11 +175,14 @@ function rolloutOptions(options: BootstrapOptions, { spec, existing }: Found) {
     client: options.client,
     namespace: spec.namespace,
     builder: spec.name,
+    workload: existing?.workload.object.metadata.name ?? spec.workload,
+    kind: existing?.resource ?? workloadResource(spec),
     selector: existing === undefined ? selectorText(selectorLabels(spec)) : podSelector(existing),
     replicas: replicas > 0 ? replicas : driver.replicas,
     wanted: {
       image: spec.image,
       platform: platform === undefined ? undefined : platformText(platform),
+      nodeSelector: driver.nodeSelector,
       limits: driver.limits,
     },
     affinityKey: options.affinityKey,

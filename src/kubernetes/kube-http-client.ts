@@ -17,7 +17,7 @@ import { createTargetReader } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
 import { type ApiCall, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
 import type { KubeList, Node } from './kube-objects.ts';
-import { groups, pathOf, queryOf } from './kube-paths.ts';
+import { dryRunQuery, groups, pathOf, queryOf } from './kube-paths.ts';
 import { maskingTargets } from './target-secrets.ts';
 import { parseWatchEvent } from './watch-event.ts';
 
@@ -325,8 +325,4 @@ interface CallSubject {
   readonly resource: string;
   readonly namespace?: string;
   readonly name?: string | undefined;
-}
-
-function dryRunQuery(dryRun: boolean): { readonly query?: Record<string, string> } {
-  return dryRun ? { query: { dryRun: 'All' } } : {};
 }

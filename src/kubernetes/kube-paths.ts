@@ -34,3 +34,8 @@ export function queryOf(filter: Filter): Record<string, string> {
     ...(limit === undefined ? {} : { limit: String(limit) }),
   };
 }
+
+/** The query of a call that only asks what would become of it. */
+export function dryRunQuery(dryRun: boolean): { readonly query?: Record<string, string> } {
+  return dryRun ? { query: { dryRun: 'All' } } : {};
+}

@@ -1,7 +1,9 @@
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
-import { connectWhenStarted, dialerOf } from './connect.ts';
+import { connectWhenStarted } from './connect.ts';
+import type { PodConnections } from './connection/pod-connections.ts';
+import { encodeReachedWay } from './connection/reached-way.ts';
 import type { EarlyDial } from './early-dial.ts';
 import type { KubeClient } from './kube-client.ts';
 import type { Lifetime } from './lifetime.ts';
@@ -59,7 +61,7 @@ export interface Builder extends AsyncDisposable {
   settle(signal: AbortSignal): Promise<void>;
 }
 
-/** One pod of a builder, as a later step of the job may name it. */
+/** A pod of a builder and the way to it, as a later step of the job may name them. */
 export function reachedPodOf(
   { namespace, name }: Pick<BuilderState, 'namespace' | 'name'>,
   pod: string,
@@ -77,6 +79,7 @@ export class KubernetesBuilder implements Builder {
   readonly #lifetime: Lifetime | undefined;
   readonly #logger: Logger;
   readonly #early: EarlyDial | undefined;
+  readonly #connections: PodConnections;
   #connected: ConnectedPod | undefined;
 
   constructor(parts: {
@@ -88,6 +91,7 @@ export class KubernetesBuilder implements Builder {
     readonly lifetime: Lifetime | undefined;
     readonly logger: Logger;
     readonly early: EarlyDial | undefined;
+    readonly connections: PodConnections;
   }) {
     this.state = parts.state;
     this.created = parts.created;
@@ -97,6 +101,7 @@ export class KubernetesBuilder implements Builder {
     this.#lifetime = parts.lifetime;
     this.#logger = parts.logger;
     this.#early = parts.early;
+    this.#connections = parts.connections;
   }
 
   get nodeName(): string {
@@ -113,7 +118,10 @@ export class KubernetesBuilder implements Builder {
   }
 
   get reachedPod(): string | undefined {
-    return this.podName === undefined ? undefined : reachedPodOf(this.state, this.podName);
+    if (this.podName === undefined) return undefined;
+    const { reached } = this.#connections;
+    const way = reached?.pod === this.podName ? encodeReachedWay(reached) : this.podName;
+    return reachedPodOf(this.state, way);
   }
 
   async connect<T>(
@@ -124,10 +132,9 @@ export class KubernetesBuilder implements Builder {
     this.#rollout.await();
     const { value, pod } = await connectWhenStarted(
       {
-        client: this.#client,
         rollout: this.#rollout,
-        namespace,
         logger: this.#logger,
+        dialer: (pod) => this.#connections.dialer(pod),
         open,
         early: this.#early,
       },
@@ -151,10 +158,9 @@ export class KubernetesBuilder implements Builder {
   }
 
   async podAnswers(signal: AbortSignal): Promise<true> {
-    const { name, namespace } = this.#requireConnected();
-    const dial = dialerOf({ client: this.#client, namespace, logger: this.#logger }, name);
-    (await dial(signal)).on('error', () => undefined).destroy();
-    return true;
+    const { pod } = this.#rollout.lastSeen(this.#requireConnected().uid);
+    if (pod === undefined) throw new Error('its pod is gone');
+    return await this.#connections.answers(pod, signal);
   }
 
   async settle(signal: AbortSignal): Promise<void> {
@@ -168,6 +174,7 @@ export class KubernetesBuilder implements Builder {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#early?.[Symbol.dispose]();
+    this.#connections[Symbol.dispose]();
     await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
   }
 

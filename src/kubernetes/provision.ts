@@ -5,9 +5,10 @@ import { workloadResource } from './existing-builder.ts';
 import type { KubeClient, Observed, ResourceName } from './kube-client.ts';
 import { isConflict } from './kube-failure.ts';
 import type { Job, KubeObject, Secret, Workload } from './kube-objects.ts';
-import { configMap, secret } from './manifests/configuration.ts';
-import { deployment } from './manifests/deployment.ts';
+import { configMap, secret, tlsSecret } from './manifests/configuration.ts';
+import { disruptionBudget } from './manifests/disruption-budget.ts';
 import { maxLifetimeAnnotation } from './manifests/labels.ts';
+import { workload as workloadManifest } from './manifests/workload.ts';
 import type { Notices } from './notices.ts';
 import { ensureOwner } from './owner.ts';
 import type { MayAccess } from './preflight.ts';
@@ -56,11 +57,13 @@ export async function provision(
     manifest === undefined
       ? undefined
       : ensure({ client, spec, resource, manifest, isCurrent }, signal);
+  const mayBudget = may('create', 'poddisruptionbudgets') !== false;
   const [workload, tls] = await Promise.all([
     make(workloadResource(spec), workloadOf(options, owner)),
-    undefined as Promise<Observed<Secret>> | undefined,
+    make('secrets', tlsSecret(spec, owner)),
     make('configmaps', configMap(spec, owner)),
     make('secrets', secret(spec, owner)),
+    make('poddisruptionbudgets', mayBudget ? disruptionBudget(spec, owner) : undefined),
   ]);
   return {
     created: created ?? workload?.created ?? false,
@@ -68,26 +71,25 @@ export async function provision(
     job,
     mayProlong: may('patch', 'jobs') !== false,
     runnerPod: options.runnerPod,
-    tls: tls?.object,
+    tls: tls?.object.object,
   };
+}
+
+interface AnnotatedManifest extends Manifest {
+  metadata?: { name?: string; annotations?: Readonly<Record<string, string>> };
 }
 
 /** Manifest of the workload; one that nothing makes expire says how long it may live. */
 function workloadOf(
   { spec, maxLifetimeMs }: ProvisionOptions,
   owner: V1OwnerReference | undefined,
-): ReturnType<typeof workloadManifest> {
-  const manifest = workloadManifest(spec, owner);
+): AnnotatedManifest {
+  const manifest: AnnotatedManifest = workloadManifest(spec, owner);
   if (owner !== undefined || spec.isPool) return manifest;
   const seconds = String(Math.ceil(maxLifetimeMs / 1000));
   const { metadata = {} } = manifest;
   const annotations = { ...metadata.annotations, [maxLifetimeAnnotation]: seconds };
   return { ...manifest, metadata: { ...metadata, annotations } };
-}
-
-/** The workload that a specification asks for. */
-export function workloadManifest(spec: BuilderSpec, owner: V1OwnerReference | undefined) {
-  return deployment(spec, owner);
 }
 
 /** Puts what the daemon is configured with in place of what it was configured with before. */

@@ -36,7 +36,7 @@ function isExpired({ metadata }: Workload, serverTimeMs: number): boolean {
   const lifetimeSeconds = Number(metadata.annotations?.[maxLifetimeAnnotation]);
   const createdMs = Date.parse(metadata.creationTimestamp ?? '');
   const isFree = (metadata.ownerReferences ?? []).length === 0;
-  return isFree && createdMs + lifetimeSeconds * 1000 < serverTimeMs;
+  return isFree && createdMs + lifetimeSeconds * 1000 <= serverTimeMs;
 }
 
 async function remove(

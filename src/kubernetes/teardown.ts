@@ -172,6 +172,7 @@ function targetsOf({ name, workload, resource }: Omit<BuilderState, 'life' | 'jo
     ['configmaps', workload],
     ['secrets', workload],
     ['secrets', tlsSecretName(workload)],
+    ['poddisruptionbudgets', workload],
   ];
 }
 
