@@ -187,7 +187,8 @@ function watch(
   const done = new Promise<StepResult>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (exitCode, signal) => {
-      resolve(finish(log, exitCode, signal));
+      // What was never started has left nothing to read.
+      if (child.pid !== undefined) resolve(finish(log, exitCode, signal));
     });
   });
   return {
@@ -202,9 +203,9 @@ function watch(
           resolve();
         };
         waiting.add(look);
-        void done.then(() => {
+        done.then(() => {
           reject(new Error(`the step ended without logging ${String(text)}:\n${log}`));
-        });
+        }, reject);
         look();
       });
     },
