@@ -12,10 +12,10 @@ import {
   type GivenDriverOptions,
 } from './driver-option-entries.ts';
 import { inheritDriverOptions, parseDriverOptions } from './driver-options.ts';
-import { InputError, invalidInput } from './errors.ts';
+import { InputError, invalidInput, quote } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
 import { parseCommaList } from './list-modes.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { BuilderOptions, Platform } from './options.ts';
 import { parsePlatformList } from './platform-list.ts';
 import { formatPlatform } from './platforms.ts';
@@ -71,7 +71,7 @@ export function parseAppend(reader: InputReader, facts: Facts): BuilderOptions[]
 
 function placeOf(item: YamlTree, index: number): string {
   const name = isYamlMap(item) ? item.get('name') : undefined;
-  const called = typeof name === 'string' && name !== '' ? ` (\`${name}\`)` : '';
+  const called = typeof name === 'string' && name !== '' ? ` (${quote(name)})` : '';
   return `input \`${input}\`: item ${index + 1}${called}`;
 }
 
@@ -158,9 +158,8 @@ function flagsOf(
 
 function checkKey(key: string): void {
   if (keys.includes(key)) return;
-  const nearest = nearestName(key, keys);
-  const hint = nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`;
-  throw wrongItem(`has the unknown key \`${key}\``, keys.join(', '), hint);
+  const problem = `has the unknown key ${quote(key)}`;
+  throw wrongItem(problem, keys.join(', '), didYouMean(key, keys));
 }
 
 /** Comma lists or YAML lists; without any the node would never be chosen. */

@@ -12,7 +12,7 @@ import { InputError, invalidInput } from './errors.ts';
 import { durationForm, parseGoDuration } from './go-duration.ts';
 import type { InputReader } from './input-reader.ts';
 import { readAliased } from './legacy-inputs.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { BuilderOptions, ConnectionKind, Platform } from './options.ts';
 import { parsePodTemplate } from './pod-template.ts';
 import { parseRegistryConfig } from './registry-config.ts';
@@ -187,13 +187,12 @@ function parseConnection(value: string): ConnectionKind {
   if (value === '') return 'auto';
   const kind = connectionKinds.find((each) => each === value);
   if (kind !== undefined) return kind;
-  const nearest = nearestName(value, connectionKinds);
   throw invalidInput({
     input: 'connection',
     value,
     problem: 'is not a way to connect',
     expected: 'auto, exec, port-forward or direct',
-    hint: nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`,
+    hint: didYouMean(value, connectionKinds),
   });
 }
 

@@ -1,7 +1,7 @@
 /** Settings of the containers that `RUN` steps run in, in the forms of the docker CLI. */
 import { isIP } from 'node:net';
 import { invalidInput, InputError } from './errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 
 /** `network`: the mode of `RUN` steps; throws an `InputError`. */
 export function parseNetwork(value: string): 'default' | 'host' | 'none' {
@@ -85,13 +85,12 @@ export function parseUlimit(value: string): [string, string] {
   }
   const [, name = '', softText = '', hardText = softText] = match;
   if (!ulimitNames.has(name)) {
-    const nearest = nearestName(name, ulimitNames);
     throw invalidInput({
       input,
       value,
       problem: `has the unknown name \`${name}\``,
       expected: `one of ${[...ulimitNames].join(', ')}`,
-      hint: nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`,
+      hint: didYouMean(name, ulimitNames),
     });
   }
   const soft = BigInt(softText.replace('+', ''));

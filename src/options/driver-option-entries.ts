@@ -11,7 +11,7 @@ import {
 import { invalidInput } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
 import { parseRawLineList } from './list-modes.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { Problems } from './problems.ts';
 import { isYamlMap, looksLikeYamlMap, parseYamlMap, type YamlTree } from './yaml-tree.ts';
 
@@ -86,10 +86,8 @@ function membersOf(name: string): DriverOptionName[] {
 
 function unknown(name: string, hint: string | undefined) {
   const members = membersOf(name);
-  const nearest = nearestName(name, driverOptionNames);
   const known = members.length > 0 ? members : driverOptionNames;
-  const guess =
-    nearest === undefined ? `Known are ${known.join(', ')}.` : `Did you mean \`${nearest}\`?`;
+  const guess = didYouMean(name, driverOptionNames) ?? `Known are ${known.join(', ')}.`;
   const problem = 'is not a driver option';
   return invalidOption({ option: name, problem, hint: hint ?? guess });
 }

@@ -7,7 +7,7 @@ import {
   parseImageReference,
 } from './image-reference.ts';
 import { dnsSubdomainForm, isDnsLabel, isDnsSubdomain } from './kubernetes-names.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 
 /** An option with what was written for it. */
 export interface WrittenOption {
@@ -71,12 +71,11 @@ export function booleanOf(written: WrittenOption): boolean {
 export function wordOf<T extends string>(words: readonly T[], written: WrittenOption): T {
   const found = words.find((word) => word.toLowerCase() === written.value.toLowerCase());
   if (found !== undefined) return found;
-  const nearest = nearestName(written.value, words);
   throw invalidOption({
     ...written,
     problem: 'is not a known value',
     expected: words.join(', '),
-    hint: nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`,
+    hint: didYouMean(written.value, words),
   });
 }
 

@@ -1,5 +1,6 @@
 /** The driver options that are maps: `annotations`, `env`, `labels`, `nodeselector`. */
 import { invalidOption, type MapOptionName } from './driver-option-names.ts';
+import { quote } from './errors.ts';
 import {
   isLabelValue,
   isQualifiedName,
@@ -102,7 +103,7 @@ function splitAtCommas(line: string): string[] {
 function checkKey(option: MapOptionName, [key, value]: Pair): void {
   // Annotations may have the key in capitals, which the server compares in small letters.
   if (isQualifiedName(option === 'annotations' ? key.toLowerCase() : key)) return;
-  const problem = `has the key \`${key}\`, which is not allowed`;
+  const problem = `has the key ${quote(key)}, which is not allowed`;
   throw invalidOption({ option, value: `${key}=${value}`, problem, expected: qualifiedNameForm });
 }
 
@@ -118,7 +119,7 @@ function checkReserved(option: MapOptionName, [key, value]: Pair): void {
     option,
     value: `${key}=${value}`,
     problem: 'is reserved: by it this action knows what is its own',
-    hint: `Use another key than \`${key}\`.`,
+    hint: `Use another key than ${quote(key)}.`,
   });
 }
 

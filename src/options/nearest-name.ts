@@ -13,6 +13,12 @@ export function nearestName(typed: string, known: Iterable<string>): string | un
   return nearest;
 }
 
+/** The same as a hint. */
+export function didYouMean(typed: string, known: Iterable<string>): string | undefined {
+  const nearest = nearestName(typed, known);
+  return nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`;
+}
+
 /** Levenshtein distance, or `limit` when it is not smaller. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;

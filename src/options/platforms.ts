@@ -1,5 +1,5 @@
 import { invalidInput } from './errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { Platform } from './options.ts';
 
 // The lists of the Go tool chain, as github.com/containerd/platforms has them.
@@ -99,12 +99,11 @@ function unknown(
   text: string,
   { what, name, known }: { what: string; name: string; known: ReadonlySet<string> },
 ) {
-  const nearest = nearestName(name, known);
   return invalidInput({
     input,
     value: text,
     problem: `has the unknown ${what} \`${name}\``,
     expected: form,
-    hint: nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`,
+    hint: didYouMean(name, known),
   });
 }

@@ -1,7 +1,7 @@
 /** The input `pod-template`. */
 import { resolve } from 'node:path';
-import { invalidInput, type InputError } from './errors.ts';
-import { nearestName } from './nearest-name.ts';
+import { invalidInput, type InputError, quote } from './errors.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { BuilderOptions } from './options.ts';
 import type { World } from './world.ts';
 import { isJsonMap, type JsonMap, parseManifest } from './yaml-manifest.ts';
@@ -37,23 +37,21 @@ function templateOf(manifest: JsonMap): JsonMap {
   const { kind, template } = manifest;
   if (kind === 'PodTemplate' && isJsonMap(template)) return templateOf(template);
   if (kind !== undefined && kind !== 'Pod') {
-    throw wrong(`has the kind ${JSON.stringify(kind)}`, 'Give what is below its `spec.template`.');
+    const shown = typeof kind === 'string' ? quote(kind) : 'that is no text';
+    throw wrong(`has the kind ${shown}`, 'Give what is below its `spec.template`.');
   }
   for (const [key, value] of Object.entries(manifest)) {
     if (aboutManifest.includes(key)) continue;
     if (!parts.includes(key)) throw unknownKey(key);
-    if (!isJsonMap(value)) throw wrong(`has a \`${key}\` that is not a map`);
+    if (value !== null && !isJsonMap(value)) throw wrong(`has a \`${key}\` that is not a map`);
   }
-  return Object.fromEntries(Object.entries(manifest).filter(([key]) => parts.includes(key)));
+  const given = parts.filter((part) => isJsonMap(manifest[part]));
+  return Object.fromEntries(given.map((part) => [part, manifest[part]]));
 }
 
 function unknownKey(key: string): InputError {
-  const nearest = nearestName(key, parts);
-  const hint =
-    nearest === undefined
-      ? 'Fields of the pod stand below `spec`.'
-      : `Did you mean \`${nearest}\`?`;
-  return wrong(`has the unknown key \`${key}\``, hint);
+  const hint = didYouMean(key, parts) ?? 'Fields of the pod stand below `spec`.';
+  return wrong(`has the unknown key ${quote(key)}`, hint);
 }
 
 function wrong(problem: string, hint?: string): InputError {

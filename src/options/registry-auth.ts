@@ -1,6 +1,6 @@
 import { invalidInput } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { RegistryAuth } from './options.ts';
 import { parseRegistryHost } from './registry-host.ts';
 import { isYamlMap, parseYamlMap, type YamlTree } from './yaml-tree.ts';
@@ -47,12 +47,11 @@ function credentials(value: YamlTree, place: string): RegistryAuth[string] {
   if (!isYamlMap(value)) throw invalidInput({ input, problem: `${place} is not a map`, expected });
   for (const [key, field] of value) {
     if (!fields.some((each) => each === key)) {
-      const nearest = nearestName(key, fields);
       throw invalidInput({
         input,
         problem: `${place} has an unknown key`,
         expected,
-        hint: nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`,
+        hint: didYouMean(key, fields),
       });
     }
     if (typeof field !== 'string' || field === '') {

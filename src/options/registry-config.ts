@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { invalidInput, type InputError } from './errors.ts';
 import type { InputReader } from './input-reader.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { RegistryHostConfig } from './options.ts';
 import { isRegistryHost, parseRegistryHost } from './registry-host.ts';
 import type { World } from './world.ts';
@@ -47,8 +47,7 @@ function hostConfig(
   if (!isYamlMap(value)) throw wrong(host, 'is not a map');
   const unknown = [...value.keys()].find((key) => !fields.includes(key));
   if (unknown !== undefined) {
-    const nearest = nearestName(unknown, fields);
-    const hint = nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`;
+    const hint = didYouMean(unknown, fields);
     throw wrong(host, `has the unknown key \`${unknown}\``, hint);
   }
   const file = (key: string) => pathOrPem(host, { key, value, world });

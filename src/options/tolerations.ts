@@ -1,6 +1,6 @@
 /** The driver option `tolerations`, in the text form of buildx or as in a pod. */
 import { invalidOption } from './driver-option-names.ts';
-import type { InputError } from './errors.ts';
+import { type InputError, quote } from './errors.ts';
 import {
   isLabelValue,
   isQualifiedName,
@@ -8,7 +8,7 @@ import {
   qualifiedNameForm,
 } from './kubernetes-names.ts';
 import { withoutOuterQuotes } from './map-options.ts';
-import { nearestName } from './nearest-name.ts';
+import { didYouMean } from './nearest-name.ts';
 import type { Toleration } from './options.ts';
 import type { Problems } from './problems.ts';
 import { isYamlMap, type YamlMap, type YamlTree } from './yaml-tree.ts';
@@ -42,7 +42,7 @@ function itemsOf(tree: YamlTree): Item[] {
 function fieldOf(text: string, item: string): [Field, string] {
   const equals = text.indexOf('=');
   if (equals < 1) {
-    const problem = `has the field \`${text.trim()}\`, which has no \`=\``;
+    const problem = `has the field ${quote(text.trim())}, which has no \`=\``;
     throw wrong(item, problem, form);
   }
   return [fieldName(text.slice(0, equals), item), text.slice(equals + 1).trim()];
@@ -61,9 +61,12 @@ function fieldName(written: string, item: string): Field {
   const name = written.trim().toLowerCase();
   const known = fields.find((field) => field.toLowerCase() === name);
   if (known !== undefined) return known;
-  const nearest = nearestName(name, fields);
-  const hint = nearest === undefined ? undefined : `Did you mean \`${nearest}\`?`;
-  throw wrong(item, `has the unknown field \`${written.trim()}\``, form, hint);
+  throw wrong(
+    item,
+    `has the unknown field ${quote(written.trim())}`,
+    form,
+    didYouMean(name, fields),
+  );
 }
 
 /** Follows `ValidateTolerations` of kubernetes (pkg/apis/core/validation). */
@@ -75,7 +78,7 @@ function toleration(item: Item): Toleration {
   const effect = oneOf(effects, { field: 'effect', given: item.get('effect'), text });
   const tolerationSeconds = seconds(item.get('tolerationSeconds'), text);
   if (key !== undefined && !isQualifiedName(key)) {
-    throw wrong(text, `has the key \`${key}\`, which is not allowed`, qualifiedNameForm);
+    throw wrong(text, `has the key ${quote(key)}, which is not allowed`, qualifiedNameForm);
   }
   if (key === undefined && operator !== 'Exists') {
     throw wrong(text, 'has no key', 'a key, or `operator=Exists` to tolerate everything');
@@ -109,7 +112,7 @@ function oneOf<T extends string>(
   if (given === '') return undefined;
   const found = words.find((word) => word.toLowerCase() === given.toLowerCase());
   if (found !== undefined) return found;
-  throw wrong(text, `has the unknown ${field} \`${given}\``, words.join(', '));
+  throw wrong(text, `has the unknown ${field} ${quote(given)}`, words.join(', '));
 }
 
 /** The server keeps them in 64 bits; a number of JavaScript is exact long enough. */
@@ -117,7 +120,7 @@ function seconds(given: string | undefined, text: string): number | undefined {
   if (given === undefined || given === '') return undefined;
   const value = Number(given);
   if (/^-?\d+$/.test(given) && Number.isSafeInteger(value)) return value;
-  throw wrong(text, `has the \`tolerationSeconds\` \`${given}\``, 'whole seconds such as 300');
+  throw wrong(text, `has the \`tolerationSeconds\` ${quote(given)}`, 'whole seconds such as 300');
 }
 
 function wrong(value: string, problem: string, expected: string, hint?: string): InputError {

@@ -5,8 +5,12 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import { gitContextOf, readGitHubContext } from '../../../src/action/github-context.ts';
-import { pathKind, readWorld, runnerPlatform } from '../../../src/action/world.ts';
+import {
+  gitContextOf,
+  isForkPullRequest,
+  readGitHubContext,
+} from '../../../src/action/github-context.ts';
+import { pathKind, readText, readWorld, runnerPlatform } from '../../../src/action/world.ts';
 
 const variables = {
   GITHUB_REPOSITORY: 'acme/app',
@@ -59,6 +63,42 @@ describe('readGitHubContext', () => {
   });
 });
 
+describe('isForkPullRequest', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'event-'));
+  const path = join(folder, 'event.json');
+  const of = (name: string, payload: unknown): boolean => {
+    writeFileSync(path, typeof payload === 'string' ? payload : JSON.stringify(payload));
+    return isForkPullRequest({ GITHUB_EVENT_NAME: name, GITHUB_EVENT_PATH: path });
+  };
+  const pullRequest = (head: unknown) => ({
+    pull_request: { head, base: { repo: { full_name: 'acme/app' } } },
+  });
+
+  afterAll(() => {
+    rmSync(folder, { recursive: true });
+  });
+
+  it.each<[string, string, unknown, boolean]>([
+    ['a push', 'push', {}, false],
+    ['a branch', 'pull_request', pullRequest({ repo: { full_name: 'acme/app' } }), false],
+    ['a fork', 'pull_request', pullRequest({ repo: { full_name: 'me/app' } }), true],
+    ['a fork', 'pull_request_target', pullRequest({ repo: { full_name: 'me/app' } }), true],
+    ['a deleted fork', 'pull_request', pullRequest({ repo: null }), true],
+    ['a payload without the repository', 'pull_request', pullRequest({}), true],
+    ['a payload without the pull request', 'pull_request', {}, true],
+    ['a broken payload', 'pull_request', '{', true],
+    ['a payload of null', 'pull_request', null, true],
+  ])('judges %s of %s', (_, name, payload, expected) => {
+    expect(of(name, payload)).toBe(expected);
+  });
+
+  it('reads no payload of other events', () => {
+    expect(isForkPullRequest({ GITHUB_EVENT_NAME: 'push' })).toBe(false);
+    expect(isForkPullRequest({})).toBe(false);
+    expect(isForkPullRequest({ GITHUB_EVENT_NAME: 'pull_request' })).toBe(true);
+  });
+});
+
 describe('readWorld', () => {
   it('hands over the facts', () => {
     const env = { A: 'b' };
@@ -69,7 +109,11 @@ describe('readWorld', () => {
       env: { A: 'b' },
       gitContext: 'https://github.example.com/acme/app.git#0123abc',
       runnerPlatform: { os: 'linux' },
+      runnerTemp: '/work/_temp',
     });
+    expect(world.isForkPullRequest()).toBe(false);
+    expect(world.readText(join('/cwd', 'nothing'))).toBeUndefined();
+    expect(readText(import.meta.filename)).toContain('readText(import.meta.filename)');
   });
 
   it.each([

@@ -310,6 +310,38 @@ describe('any inputs', () => {
     );
   });
 
+  it('of YAML are parsed, or refused with one line each', () => {
+    const keys = ['platforms', 'driver-opts', 'endpoint', 'pod-template', 'spec', 'kind', 'a\n- b'];
+    const leaf = fc.oneof(
+      fc.constantFrom('linux/arm64', 'replicas=0', 'tcp://a:1', 'Pod', 'a\nb: c', '', '~', '&a'),
+      fc.string({ maxLength: 6 }),
+      fc.integer(),
+      fc.constant(null),
+    );
+    const { tree } = fc.letrec((tie) => ({
+      tree: fc.oneof(
+        { depthSize: 'small' },
+        leaf,
+        fc.array(tie('tree'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom(...keys), tie('tree'), { maxKeys: 4 }),
+      ),
+    }));
+    fc.assert(
+      fc.property(fc.constantFrom('append', 'pod-template', 'driver-opts'), tree, (name, value) => {
+        try {
+          parseActionOptions(inputs({ [name]: JSON.stringify(value) }), world());
+        } catch (error) {
+          expect(error).toBeInstanceOf(InputError);
+          for (const { message, hint = '' } of (error as InputError).problems) {
+            expect(message).toMatch(/append|pod-template|driver-opts|driver option/);
+            expect(message + hint).not.toMatch(/[\r\n]/);
+          }
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+
   it('keep the values of secret inputs out of every message', () => {
     const secret = 'hunter2hunter2';
     const secretInputs = [

@@ -160,6 +160,7 @@ describe('pod-template', () => {
       'a pod template',
       '{kind: PodTemplate, template: {spec: {priorityClassName: low, hostUsers: no}}}',
     ],
+    ['a template with empty parts', `metadata:\n${template}`],
     ['a document start', `# pods\n---\n${template}`],
   ])('may be %s', (_, text) => {
     expect(builderOf({ 'pod-template': text }).podTemplate).toEqual({
@@ -203,7 +204,7 @@ describe('pod-template', () => {
     [
       'a deployment',
       'kind: Deployment\nspec: {}',
-      /the kind "Deployment".*below its `spec.template`/,
+      /the kind `Deployment`.*below its `spec.template`/,
     ],
     ['a bare spec', 'containers: []\n', /unknown key `containers`.*below `spec`/],
     ['a typo', 'sepc: {}\n', /unknown key `sepc`.*Did you mean `spec`/],
