@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { BuilderTls } from '../../src/kubernetes/builder-spec.ts';
 import { makeBuilderTls } from '../../src/kubernetes/connection/certificates.ts';
-import { tlsSecretData } from '../../src/kubernetes/connection/tls-secret.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import type { Pod } from '../../src/kubernetes/kube-objects.ts';
+import { tlsKeys } from '../../src/kubernetes/manifests/configuration.ts';
 
 const never = new AbortController().signal;
 
@@ -23,7 +23,10 @@ export interface TlsPodOptions {
 export async function createTlsPod(options: TlsPodOptions): Promise<BuilderTls> {
   const { client, namespace, image, name } = options;
   const tls = options.tls ?? (await makeBuilderTls(name, { validMs: 3_600_000 }));
-  const secret = { metadata: { name: `${name}-tls` }, stringData: tlsSecretData(tls) };
+  const stringData = Object.fromEntries(
+    Object.entries(tlsKeys).map(([field, key]) => [key, tls[field as keyof BuilderTls]]),
+  );
+  const secret = { metadata: { name: `${name}-tls` }, stringData };
   const folder = '/etc/kube-buildx/tls';
   const args = ['--addr', 'unix:///run/buildkit/buildkitd.sock', '--addr', 'tcp://0.0.0.0:1234'];
   args.push('--tlscacert', `${folder}/ca.crt`, '--tlscert', `${folder}/tls.crt`);

@@ -1,7 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { Duplex } from 'node:stream';
 import type { ApiTarget, ResolveApiTarget } from '../../src/kubernetes/api-target.ts';
-import { connectWhenStarted, dialerOf } from '../../src/kubernetes/connect.ts';
+import { connectWhenStarted } from '../../src/kubernetes/connect.ts';
+import { execInDaemon } from '../../src/kubernetes/connection/exec.ts';
 import { EarlyDial } from '../../src/kubernetes/early-dial.ts';
 import { openExecStream } from '../../src/kubernetes/exec/open-exec-stream.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
@@ -99,10 +100,10 @@ describe('EarlyDial', () => {
   it('hands out its stream once, and only for its pod', async () => {
     const set = await stage();
     using early = new EarlyDial(name, set.dial);
-    expect(early.take('another')).toBeUndefined();
-    const stream = await early.take(name)?.(never);
+    expect(early.take('another', set.dial)).toBeUndefined();
+    const stream = await early.take(name, set.dial)?.(never);
     expect(stream).toBe(await set.dialed[0]);
-    expect(early.take(name)).toBeUndefined();
+    expect(early.take(name, set.dial)).toBeUndefined();
     early[Symbol.dispose]();
     expect(stream?.destroyed).toBe(false);
     expect(set.server.requests).toHaveLength(1);
@@ -121,7 +122,7 @@ describe('EarlyDial', () => {
     using early = new EarlyDial(name, set.dial);
     await failNext(set);
     await ended(await set.dialed[0]!);
-    const stream = await early.take(name)?.(never);
+    const stream = await early.take(name, set.dial)?.(never);
     expect(stream).toBe(await set.dialed[1]);
     expect(stream?.destroyed).toBe(false);
   });
@@ -136,14 +137,14 @@ describe('EarlyDial', () => {
       },
     });
     using early = new EarlyDial(name, set.dial);
-    expect((await early.take(name)?.(never))?.destroyed).toBe(false);
+    expect((await early.take(name, set.dial)?.(never))?.destroyed).toBe(false);
   });
 
   it('ends with the attempt when it hangs', async () => {
     const set = await stage({ intercept: () => true });
     using early = new EarlyDial(name, set.dial);
     const attempt = new AbortController();
-    const taken = early.take(name)?.(attempt.signal);
+    const taken = early.take(name, set.dial)?.(attempt.signal);
     while (set.server.requests.length === 0) await new Promise(setImmediate);
     attempt.abort(new Error('silent'));
     await expect(taken).rejects.toThrow('silent');
@@ -182,7 +183,8 @@ describe('connectWhenStarted', () => {
       }),
     );
     rollout.followPods();
-    return { client, rollout, namespace: 'ci', logger: nullLogger, early: undefined };
+    const dialer = (): Dialer => () => Promise.reject(new Error('not dialed'));
+    return { rollout, logger: nullLogger, dialer, early: undefined };
   }
 
   it('renews the credentials that an exec was refused with', async () => {
@@ -200,8 +202,8 @@ describe('connectWhenStarted', () => {
     });
     const resolveTarget: ResolveApiTarget = (_signal, refused) =>
       Promise.resolve(target(refused === undefined ? 'old' : 'new'));
-    const where = { client: { resolveTarget }, namespace: 'ci', logger: nullLogger };
-    const stream = await dialerOf(where, name)(never);
+    const where = { client: { resolveTarget }, namespace: 'ci', pod: name, logger: nullLogger };
+    const stream = await execInDaemon(where, ['true'], never);
     expect(stream.destroyed).toBe(false);
     stream.destroy();
   });

@@ -1,28 +1,25 @@
-import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
+import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
-import type { ApiTarget } from './api-target.ts';
+import { kindOf } from './connection/way-failure.ts';
 import type { EarlyDial } from './early-dial.ts';
-import { KubernetesError, type KubernetesErrorCode } from './errors.ts';
-import { openExecStream } from './exec/open-exec-stream.ts';
+import { KubernetesError } from './errors.ts';
 import { isRunning } from './pod-state.ts';
-import type { KubeClient } from './kube-client.ts';
 import type { Pod } from './kube-objects.ts';
-import { containerName } from './manifests/labels.ts';
 import type { Rollout } from './rollout.ts';
 import { nextChange } from './until-answer.ts';
 
 const firstRetryMs = 25;
 const longestRetryMs = 1_000;
 const attemptTimeoutMs = 15_000;
-/** How long an exec into a running container may be refused: a new node has no certificate yet. */
+/** How long ways into a running container may be refused: a new node has no certificate yet. */
 const refusalGraceMs = 30_000;
 
 export interface ConnectOptions<T> {
-  readonly client: KubeClient;
   readonly rollout: Rollout;
-  readonly namespace: string;
   readonly logger: Logger;
+  /** Dials the daemon of a pod as last seen. */
+  readonly dialer: (pod: Pod) => Dialer;
   readonly open: (dial: Dialer, signal: AbortSignal) => Promise<T>;
   /** Used in the first attempt, if it is to the same pod. */
   readonly early: EarlyDial | undefined;
@@ -66,45 +63,14 @@ export async function connectWhenStarted<T>(
   }
 }
 
-/** Reaches the daemon in a pod by an exec of BuildKit's own relay. */
-export function dialerOf(
-  where: Pick<ConnectOptions<unknown>, 'namespace' | 'logger'> & {
-    readonly client: Pick<KubeClient, 'resolveTarget'>;
-  },
-  pod: string,
-): Dialer {
-  const { client, namespace, logger } = where;
-  return async (signal) => {
-    const dial = (target: ApiTarget): Promise<CountedDuplex> =>
-      openExecStream({
-        target,
-        namespace,
-        pod,
-        container: containerName,
-        command: ['buildctl', 'dial-stdio'],
-        signal,
-        logger,
-      });
-    const target = await client.resolveTarget(signal);
-    try {
-      return await dial(target);
-    } catch (failure) {
-      if (!(failure instanceof KubernetesError) || failure.code !== 'KUBE_UNAUTHORIZED') {
-        throw failure;
-      }
-      // A token may have been rotated since it was read.
-      return await dial(await client.resolveTarget(signal, target));
-    }
-  };
-}
-
 async function attempt<T>(
   options: ConnectOptions<T>,
   { pod, live }: { readonly pod: Pod; readonly live: AbortSignal },
 ): Promise<T> {
-  const { open, early } = options;
+  const { open, dialer, early } = options;
   const name = pod.metadata.name;
-  const dial = early?.take(name) ?? dialerOf(options, name);
+  const anew = dialer(pod);
+  const dial = early?.take(name, anew) ?? anew;
   // Not AbortSignal.any: what was opened outlives the attempt and must not end with its timeout.
   const controller = new AbortController();
   const abort = (): void => {
@@ -124,19 +90,12 @@ async function attempt<T>(
   }
 }
 
-const finalCodes: ReadonlySet<KubernetesErrorCode> = new Set([
-  'KUBECONFIG_INVALID',
-  'KUBE_CREDENTIALS_FAILED',
-  'KUBE_FORBIDDEN',
-  'KUBE_UNAUTHORIZED',
-]);
-
 function isFinal(failure: unknown): boolean {
-  return failure instanceof KubernetesError && finalCodes.has(failure.code);
+  return kindOf(failure) === 'impossible';
 }
 
 function isRefusal(failure: unknown): boolean {
-  return failure instanceof KubernetesError && failure.code === 'EXEC_UPGRADE_REFUSED';
+  return kindOf(failure) === 'refused';
 }
 
 function now(): number {

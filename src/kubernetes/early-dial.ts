@@ -6,24 +6,22 @@ import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
  */
 export class EarlyDial implements Disposable {
   readonly #pod: string;
-  readonly #dial: Dialer;
   readonly #stream: Promise<CountedDuplex>;
   readonly #abort = new AbortController();
   #isTaken = false;
 
   constructor(pod: string, dial: Dialer) {
     this.#pod = pod;
-    this.#dial = dial;
     this.#stream = dial(this.#abort.signal);
     // Whoever takes it is told; for anyone else it is as if it had not been tried.
     this.#stream.catch(() => undefined);
   }
 
-  /** Hands the stream out, once and only for its own pod; one that failed is dialed anew. */
-  take(pod: string): Dialer | undefined {
+  /** Hands the stream out, once and only for its own pod; one that failed is dialed `anew`. */
+  take(pod: string, anew: Dialer): Dialer | undefined {
     if (this.#isTaken || pod !== this.#pod) return undefined;
     this.#isTaken = true;
-    return async (signal) => (await this.#opened(signal)) ?? this.#dial(signal);
+    return async (signal) => (await this.#opened(signal)) ?? anew(signal);
   }
 
   /** Closes the stream unless it was handed out. */

@@ -6,13 +6,14 @@ import type { ApiTarget } from '../api-target.ts';
 import { parseKubeStatus } from '../exec/exec-status.ts';
 import { type HttpAnswer, requestUpgrade } from '../exec/upgrade.ts';
 import { spdyOffer, type UpgradeOffer, webSocketOffer } from '../exec/upgrade-offer.ts';
+import { tlsPort } from '../manifests/daemon-flags.ts';
 import {
   type PortForwardCodec,
   SpdyPortForward,
   WebSocketPortForward,
 } from './port-forward-codec.ts';
 import { PortForwardStream } from './port-forward-stream.ts';
-import { daemonPort, tlsOver } from './tls-over.ts';
+import { tlsOver } from './tls-over.ts';
 import { WayFailure } from './way-failure.ts';
 
 /** The framings of a forwarded port. */
@@ -22,7 +23,8 @@ export interface PortForwardOptions {
   readonly target: ApiTarget;
   readonly namespace: string;
   readonly pod: string;
-  readonly tls: TlsClient;
+  /** May still be on its way. */
+  readonly tls: TlsClient | Promise<TlsClient>;
   readonly logger: Logger;
   /** Default 1234. */
   readonly port?: number;
@@ -50,7 +52,7 @@ export async function openPortForward(
   options: PortForwardOptions,
   signal: AbortSignal,
 ): Promise<CountedDuplex> {
-  const { namespace, pod, tls, logger, port = daemonPort } = options;
+  const { namespace, pod, tls, logger, port = tlsPort } = options;
   const { protocols = ['spdy', 'websocket'] } = options;
   const whom = `port ${port} of pod ${namespace}/${pod}`;
   let failure = new WayFailure('refused', 'no protocol was left to try');
@@ -117,13 +119,13 @@ function refusalOf(answer: HttpAnswer, whom: string): WayFailure {
   if (statusCode === 401) {
     const hint =
       'Renew the credentials: the API server does not accept the token or certificate of the kubeconfig.';
-    return new WayFailure('refused', message, { ...details, code: 'KUBE_UNAUTHORIZED', hint });
+    return new WayFailure('impossible', message, { ...details, code: 'KUBE_UNAUTHORIZED', hint });
   }
   // Without a Status it is the protocol that is refused, by the server or by what is in front of it.
   if (statusCode === 403 && status !== undefined) {
     const hint =
       'Grant the verbs "create" and "get" on "pods/portforward", or use connection: exec.';
-    return new WayFailure('refused', message, { ...details, code: 'KUBE_FORBIDDEN', hint });
+    return new WayFailure('impossible', message, { ...details, code: 'KUBE_FORBIDDEN', hint });
   }
   const isAboutUpgrade = status === undefined || /upgrad/i.test(said);
   if (!isAboutUpgrade && (statusCode === 404 || statusCode === 429 || statusCode >= 500)) {

@@ -6,32 +6,33 @@ import { tlsFailureOf } from '../../shared/tls-failure.ts';
 import { openTlsStream, type TlsClient } from '../../shared/tls-stream.ts';
 import { WayFailure } from './way-failure.ts';
 
-/** Where every daemon with certificates listens beside its unix socket. */
-export const daemonPort = 1234;
-
 /**
  * Speaks mutual TLS with a builder's daemon over `stream`, until it has greeted.
  *
- * `whom` names the far side in messages. Throws `WayFailure` of kind `refused` for what is wrong
+ * `whom` names the far side in messages. Throws `WayFailure` of kind `impossible` for what is wrong
  * with certificates, else the error of the stream or the signal's reason.
  */
 export async function tlsOver(
   stream: Duplex & Counters,
-  { tls, whom }: { readonly tls: TlsClient; readonly whom: string },
+  { tls, whom }: { readonly tls: TlsClient | Promise<TlsClient>; readonly whom: string },
   signal: AbortSignal,
 ): Promise<CountedDuplex> {
   try {
-    return counting(await openTlsStream(stream, tls, signal), stream);
+    return counting(await openTlsStream(stream, await tls, signal), stream);
   } catch (error) {
     const failure = signal.aborted ? undefined : tlsFailureOf(error);
     if (failure === undefined) throw error;
-    throw new WayFailure('refused', `what answers at ${whom} is not this builder: ${failure.why}`, {
-      hint:
-        failure.kind === 'not-let-in'
-          ? 'The Secret of the builder is not the one that its pod has started with: remove the builder, or restart its pod.'
-          : 'Another machine of that address may have answered, or the certificates of the builder have expired: use connection: exec, or make the builder anew.',
-      cause: error,
-    });
+    throw new WayFailure(
+      'impossible',
+      `what answers at ${whom} is not this builder: ${failure.why}`,
+      {
+        hint:
+          failure.kind === 'not-let-in'
+            ? 'The Secret of the builder is not the one that its pod has started with: remove the builder, or restart its pod.'
+            : 'Another machine of that address may have answered, or the certificates of the builder have expired: use connection: exec, or make the builder anew.',
+        cause: error,
+      },
+    );
   }
 }
 

@@ -6,7 +6,9 @@ import type { BuilderTls } from '../builder-spec.ts';
 import type { KubeClient } from '../kube-client.ts';
 import { isForbidden, isNotFound } from '../kube-failure.ts';
 import type { Pod } from '../kube-objects.ts';
+import { tlsKeys } from '../manifests/configuration.ts';
 import { untilAborted } from '../until-aborted.ts';
+import { WayFailure } from './way-failure.ts';
 
 const dayMs = 24 * 60 * 60_000;
 /** How long the certificates of what jobs share are good for. */
@@ -15,15 +17,6 @@ const sharedValidMs = 365 * dayMs;
 const renewalMs = 30 * dayMs;
 /** What a job's own builder has beyond its longest life, at which a running build is not cut off. */
 const marginMs = dayMs;
-
-/** Keys of the Secret; the pod mounts the first three. */
-const dataKeys = {
-  ca: 'ca.crt',
-  cert: 'tls.crt',
-  key: 'tls.key',
-  clientCert: 'client.crt',
-  clientKey: 'client.key',
-} as const satisfies Record<keyof BuilderTls, string>;
 
 /** The name in the daemon's certificate, which clients check whatever address they used. */
 export function serverName(builder: string): string {
@@ -70,24 +63,17 @@ export function readTlsSecret(
 ): BuilderTls | undefined {
   const text = (key: string): string => Buffer.from(data?.[key] ?? '', 'base64').toString();
   const tls = {
-    ca: text(dataKeys.ca),
-    cert: text(dataKeys.cert),
-    key: text(dataKeys.key),
-    clientCert: text(dataKeys.clientCert),
-    clientKey: text(dataKeys.clientKey),
+    ca: text(tlsKeys.ca),
+    cert: text(tlsKeys.cert),
+    key: text(tlsKeys.key),
+    clientCert: text(tlsKeys.clientCert),
+    clientKey: text(tlsKeys.clientKey),
   };
   return Object.values(tls).includes('') ? undefined : tls;
 }
 
-/** The other way round, as the `stringData` of a Secret. */
-export function tlsSecretData(tls: BuilderTls): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(dataKeys).map(([field, key]) => [key, tls[field as keyof BuilderTls]]),
-  );
-}
-
 /** What a client needs to be let in, or why it cannot be had. */
-export type TlsAnswer = { readonly client: TlsClient } | { readonly reason: string };
+export type TlsAnswer = { readonly client: TlsClient } | { readonly failure: WayFailure };
 
 interface Where {
   readonly client: Pick<KubeClient, 'get'>;
@@ -123,7 +109,7 @@ export class TlsSecrets {
       this.#answers.delete(secret);
     };
     answer.then((given) => {
-      if ('reason' in given) forget();
+      if ('failure' in given) forget();
     }, forget);
     return answer;
   }
@@ -133,13 +119,16 @@ export class TlsSecrets {
     try {
       const { object } = await client.get('secrets', { namespace, name: secret }, signal);
       const tls = readTlsSecret(object.data);
-      if (tls === undefined) return { reason: `Secret ${secret} has no client certificate` };
+      if (tls === undefined) return unusable(`the Secret ${secret} has no client certificate`);
       return this.#clientOf(secret, tls);
     } catch (thrown) {
       signal.throwIfAborted();
-      if (isNotFound(thrown)) return { reason: `there is no Secret ${secret}` };
-      if (isForbidden(thrown)) return { reason: `no right to get the Secret ${secret}` };
-      return { reason: `the Secret ${secret} cannot be read: ${messageOf(thrown)}` };
+      if (isNotFound(thrown)) return unusable(`there is no Secret ${secret}`, thrown);
+      if (isForbidden(thrown)) {
+        return unusable(`the user has no right to get the Secret ${secret}`, thrown);
+      }
+      const message = `the Secret ${secret} cannot be read: ${messageOf(thrown)}`;
+      return { failure: new WayFailure('passing', message, { cause: thrown }) };
     }
   }
 
@@ -148,9 +137,14 @@ export class TlsSecrets {
       const context = tlsContext({ ca, cert: clientCert, key: clientKey });
       return { client: { context, serverName: serverName(this.#where.builder) } };
     } catch (thrown) {
-      return {
-        reason: `the certificates in Secret ${secret} cannot be used: ${messageOf(thrown)}`,
-      };
+      return unusable(`the Secret ${secret} holds no certificates that can be used`, thrown);
     }
   }
+}
+
+function unusable(message: string, cause?: unknown): TlsAnswer {
+  const hint = isForbidden(cause)
+    ? 'Grant the verb "get" on Secrets of this name, or use connection: exec.'
+    : 'Use connection: exec, or remove the builder, so that it is made anew.';
+  return { failure: new WayFailure('impossible', message, { hint, cause }) };
 }
