@@ -1,6 +1,6 @@
 /** Signs of life of the daemon that a build runs on. */
 
-const tickMs = 1_000;
+const secondMs = 1_000;
 /** Seconds of silence after which the daemon is asked, and again while it does not answer. */
 const probeAfter = 2;
 /** Seconds of silence after which it is looked whether the pod answers on another way. */
@@ -22,6 +22,8 @@ export interface LivenessOptions {
   readonly confirm?: (signal: AbortSignal) => Promise<boolean>;
   /** Called at most once. */
   readonly onDead: (silence: Silence) => void;
+  /** What counts as a second; default 1000. */
+  readonly tickMs?: number;
 }
 
 /** What is known of a daemon that says nothing more. */
@@ -56,7 +58,7 @@ export class Liveness implements Disposable {
     this.#bytes = options.bytesRead();
     this.#timer = setInterval(() => {
       this.#tick();
-    }, tickMs).unref();
+    }, options.tickMs ?? secondMs).unref();
   }
 
   /** Time since the last sign of life. */
@@ -90,7 +92,7 @@ export class Liveness implements Disposable {
     this.#listen();
     if (!this.#isTooLong || this.#over.signal.aborted) return;
     const silence = {
-      silentMs: this.#silentSeconds * tickMs,
+      silentMs: this.#silentSeconds * secondMs,
       podAnswers: this.#podAnswers === true,
     };
     this[Symbol.dispose]();

@@ -120,8 +120,11 @@ export class FakeBuildkitd implements AsyncDisposable {
   }
 
   /** Connects as through an exec stream: a Duplex that is no socket. */
-  readonly dial = async (): Promise<Duplex> =>
-    await dialPort((this.#server.address() as AddressInfo).port);
+  readonly dial = async (): Promise<Duplex> => await dialPort(this.port);
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
 
   /** Ends all connections without a word. */
   cut(): void {

@@ -1,14 +1,17 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
-/** Passes connections on to another address and can cut them all at once. */
+/** Passes connections on to another address and can cut or freeze them all at once. */
 export interface TcpProxy extends AsyncDisposable {
   readonly port: number;
   /** Resets every open connection; new ones are still taken. */
   cut(): void;
+  /** Passes nothing on any more, and tells neither side, as a network that lost the far one. */
+  freeze(): void;
 }
 
 export async function startTcpProxy(target: { host: string; port: number }): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
+  let isFrozen = false;
   const server = createServer((client) => {
     const upstream = connect(target.port, target.host);
     for (const [from, to] of [
@@ -17,10 +20,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
     ] as const) {
       sockets.add(from);
       from.pipe(to);
-      from.on('error', () => to.destroy());
+      from.on('error', () => isFrozen || to.destroy());
       from.on('close', () => {
         sockets.delete(from);
-        to.destroy();
+        if (!isFrozen) to.destroy();
       });
     }
   });
@@ -31,6 +34,10 @@ export async function startTcpProxy(target: { host: string; port: number }): Pro
   return {
     port: (server.address() as AddressInfo).port,
     cut,
+    freeze: () => {
+      isFrozen = true;
+      for (const socket of sockets) socket.unpipe().pause();
+    },
     async [Symbol.asyncDispose]() {
       cut();
       await new Promise<void>((resolve) => {

@@ -183,6 +183,11 @@ export class BuildkitConnection implements AsyncDisposable {
     });
   }
 
+  /** Ends the connection at once, for `reason`: calls under way fail with `BUILDKIT_LOST`. */
+  cut(reason: Error): void {
+    this.#stream.destroy(reason);
+  }
+
   /** Ends all calls and the byte stream. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.#channel[Symbol.asyncDispose]();
