@@ -10,6 +10,8 @@ export interface Cluster {
   readonly registry: string;
   /** Image for builders; unset: the action's default. */
   readonly image: string | undefined;
+  /** The same for `mode=rootless`. */
+  readonly rootlessImage: string | undefined;
   /** A `buildkitd.toml` that knows the registry; unset: it speaks TLS and needs none. */
   readonly buildkitdConfig: string | undefined;
   /** Folder with kubectl, buildctl, buildx and act; unset: those on `PATH`. */
@@ -18,7 +20,7 @@ export interface Cluster {
 
 /** The cluster of `KUBECONFIG` and `KBA_REGISTRY`, else the local one, which is started. */
 export function findCluster(): Cluster {
-  const { KUBECONFIG, KBA_REGISTRY, KBA_BUILDKIT_IMAGE, KBA_BUILDKITD_CONFIG } = process.env;
+  const { KUBECONFIG, KBA_REGISTRY, KBA_BUILDKITD_CONFIG } = process.env;
   if (KUBECONFIG) {
     if (!KBA_REGISTRY) {
       throw new Error(
@@ -28,7 +30,8 @@ export function findCluster(): Cluster {
     return {
       kubeconfig: KUBECONFIG,
       registry: KBA_REGISTRY,
-      image: KBA_BUILDKIT_IMAGE,
+      image: process.env.KBA_BUILDKIT_IMAGE,
+      rootlessImage: process.env.KBA_BUILDKIT_ROOTLESS_IMAGE,
       buildkitdConfig: KBA_BUILDKITD_CONFIG,
       bin: undefined,
     };
@@ -47,7 +50,7 @@ export function readLocalCluster(): Cluster {
   const env = JSON.parse(readFileSync(path, 'utf8')) as {
     kubeconfig: string;
     registry: string;
-    images: { buildkit: string };
+    images: { buildkit: string; buildkitRootless: string };
     buildkitdConfig: string;
     bin: string;
   };
@@ -55,6 +58,7 @@ export function readLocalCluster(): Cluster {
     kubeconfig: env.kubeconfig,
     registry: env.registry,
     image: env.images.buildkit,
+    rootlessImage: env.images.buildkitRootless,
     buildkitdConfig: env.buildkitdConfig,
     bin: env.bin,
   };

@@ -7,6 +7,9 @@ import { workload } from './workload.ts';
 
 const redacted = '<redacted>';
 
+/** kubectl reads YAML 1.1, where `off` and `1_000` are no texts. */
+const yamlOptions = { compat: 'yaml-1.1', lineWidth: 0, aliasDuplicateObjects: false } as const;
+
 /** Stands for certificates that a run would make. */
 export const redactedTls: BuilderTls = {
   ca: redacted,
@@ -40,7 +43,7 @@ export async function renderManifests(
   ];
   return objects
     .filter((object) => object !== undefined)
-    .map((object) => stringify(object, { lineWidth: 0, aliasDuplicateObjects: false }))
+    .map((object) => stringify(object, yamlOptions))
     .join('---\n');
 }
 

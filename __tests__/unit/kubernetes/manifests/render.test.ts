@@ -46,6 +46,14 @@ describe('rendering', () => {
     expect(objects.at(-1)).toEqual(deployment(spec, undefined));
   });
 
+  it('quotes what kubectl would take for something else than text', async () => {
+    const spec = namedSpec({ driver: { env: { OFF: 'y' }, annotations: { on: '1_000' } } });
+    const text = await renderManifests([spec], { maxLifetimeMs: 1000 });
+    expect(text).toContain('name: "OFF"\n');
+    expect(text).toContain('value: "y"\n');
+    expect(text).toContain('"on": "1_000"\n');
+  });
+
   it('tells no secret, only that there is one', async () => {
     const spec = namedSpec({ files, tls: { ...redactedTls, key: 'PRIVATE' } });
     const text = await renderManifests([spec], { maxLifetimeMs: 1000 });
