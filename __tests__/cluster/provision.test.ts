@@ -14,6 +14,7 @@ import {
 } from '../../src/kubernetes/driver.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import { builderSelector } from '../../src/kubernetes/manifests/labels.ts';
+import { groupOf } from '../../src/kubernetes/preflight/access.ts';
 import { type Removal, removeBuilder } from '../../src/kubernetes/teardown.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';
@@ -25,25 +26,21 @@ import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts'
 const cluster = findCluster();
 const never = new AbortController().signal;
 
-const groups: Readonly<Record<string, string>> = {
-  deployments: 'apps',
-  replicasets: 'apps',
-  jobs: 'batch',
-};
-
 /** Rules of the README's rows that `wanted` keeps. */
 function readmeRules(wanted: (right: ReadmeRight) => boolean): Rule[] {
   return readReadmeRights()
     .filter(wanted)
     .map(({ resource, verbs }) => ({
-      apiGroups: [groups[resource] ?? ''],
+      apiGroups: [groupOf(resource)],
       resources: [resource],
       verbs,
     }));
 }
 
 /** What a run without configuration needs, and nothing of what we would like beside it. */
-const neededRules = readmeRules(({ needed }) => needed === 'always');
+const neededRules = readmeRules(
+  ({ isHard, occasion }) => isHard && ['to build', 'to create the builder'].includes(occasion),
+);
 
 let playground: Playground;
 let lines: string[];
@@ -243,7 +240,7 @@ describe('a builder', () => {
   }, 90_000);
 
   it('loses nothing with the documented Role', async () => {
-    const role = parse(readFileSync('docs/rbac/role.yaml', 'utf8')) as { rules: Rule[] };
+    const role = parse(readFileSync('docs/rbac/provision.yaml', 'utf8')) as { rules: Rule[] };
     client[Symbol.dispose]();
     client = await clientFrom(await playground.kubeconfigWithRules(role.rules));
     const builder = await start({ builder: { buildkitdConfigInline: 'debug = true' } });
@@ -272,7 +269,10 @@ describe('a builder', () => {
     ['no configuration', neededRules, undefined],
     [
       'configuration',
-      readmeRules(({ needed }) => needed === 'always' || needed.startsWith('with configuration')),
+      [
+        ...neededRules,
+        ...readmeRules(({ isHard, occasion }) => isHard && occasion.includes('configuration')),
+      ],
       'debug = true',
     ],
   ])(
@@ -287,12 +287,12 @@ describe('a builder', () => {
       expect(lines).toEqual([
         'No right to create, get jobs: a builder whose runner is lost does not expire by itself.',
         'No right to watch pods: pods are polled, so their changes are seen later.',
-        'No right to list, watch deployments: refusals by quota and policy may be seen only as a timeout.',
-        'No right to list, watch replicasets: refusals by quota and policy may be seen only as a timeout.',
+        'No right to list, watch deployments or list, watch replicasets: refusals by quota and policy may be seen only as a timeout.',
+        'No right to create pods or list resourcequotas or list limitranges: that the namespace refuses the pods is seen only once they do not come.',
         'No right to list, watch events: what the scheduler and the node say about the pods is not shown.',
         'No right to get pods: why a builder was lost may not be told.',
         'No right to get pods/log: the last lines of a daemon that ends are not shown.',
-        'No right to get pods/exec: what lets only WebSocket pass cannot be passed.',
+        'No right to get, create, delete secrets or get, create pods/portforward: the connection may have to go by exec, which is slower.',
         `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
       ]);
       await builder.settle(never);
@@ -380,7 +380,9 @@ describe('a builder that cannot come', () => {
     });
     expect(await failureOf({})).toMatchObject({
       code: 'BUILDER_QUOTA',
-      message: expect.stringMatching(/exceeded quota: small, requested: requests\.memory=512Mi/),
+      message: expect.stringMatching(
+        /quota "small" has 100Mi of 100Mi requests\.memory left, and the builder asks for 512Mi$/,
+      ),
     });
   }, 60_000);
 
@@ -416,7 +418,7 @@ describe('a builder that cannot come', () => {
     await expect(start()).rejects.toMatchObject({
       code: 'KUBE_FORBIDDEN',
       message: expect.stringMatching(
-        /: get deployments, create deployments, delete deployments, create pods\/exec$/,
+        /: create or get pods\/exec, get deployments, create deployments, delete deployments$/,
       ),
     });
     expect(await playground.left()).toEqual([]);

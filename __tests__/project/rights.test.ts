@@ -3,66 +3,87 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 
-import { hardRights, softRights } from '../../src/kubernetes/preflight.ts';
-import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts';
+import { groupOf } from '../../src/kubernetes/preflight/access.ts';
+import { isHard, type Right, rights, rightsFor } from '../../src/kubernetes/preflight/rights.ts';
+import type { Undertaking } from '../../src/kubernetes/preflight/undertaking.ts';
+import { readReadmeRights } from '../helpers/readme-rights.ts';
 
 const root = join(import.meta.dirname, '..', '..');
-const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
-const nothing = { usesConfigMap: false, usesSecret: false };
-const configuration = { usesConfigMap: true, usesSecret: false };
-const keys = { usesConfigMap: true, usesSecret: true };
-const rows = readReadmeRights();
-const role = parse(read('docs/rbac/role.yaml')) as {
-  readonly rules: readonly {
-    readonly apiGroups: readonly string[];
-    readonly resources: readonly string[];
-    readonly verbs: readonly string[];
-  }[];
-};
-
-describe('the rights in the README', () => {
-  it('are those of the Role', () => {
-    const granted = role.rules.flatMap(({ resources, verbs }) =>
-      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${resource}`)),
-    );
-    expect([...new Set(rows.flatMap(rightsOf))].sort()).toEqual(granted.sort());
-  });
-
-  it.each([
-    ['always', undefined, nothing],
-    ['with configuration of buildkitd or registries', nothing, configuration],
-    ['with private keys in it', configuration, keys],
-  ])('are needed %s where a run is refused without them', (needed, less, needs) => {
-    const before = less === undefined ? [] : hardRights(less).map(describeAccess);
-    const asked = hardRights(needs).map(describeAccess);
-    const documented = rows.filter((row) => row.needed === needed).flatMap(rightsOf);
-    expect(documented.sort()).toEqual(asked.filter((right) => !before.includes(right)).sort());
-  });
-
-  it('are better to have where the log says what is lost', () => {
-    expect(
-      rows
-        .filter(({ needed }) => needed === 'better')
-        .map(({ verbs, resource, text }) => ({ verbs, resource, loss: text })),
-    ).toEqual(softRights.map(({ verbs, resource, loss }) => ({ verbs, resource, loss })));
-  });
-});
-
-describe('docs/rbac/role.yaml', () => {
-  it('has each resource in the group that we ask about', () => {
-    const needed = hardRights(keys);
-    for (const { resource, group } of needed) {
-      const rule = role.rules.find(({ resources }) => resources.includes(resource));
-      expect([resource, rule?.apiGroups]).toEqual([resource, [group]]);
-    }
-  });
-});
-
-function describeAccess({ verb, resource }: { verb: string; resource: string }): string {
-  return `${verb} ${resource}`;
+interface Rule {
+  readonly apiGroups: readonly string[];
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly resourceNames?: readonly string[];
 }
 
-function rightsOf({ verbs, resource }: ReadmeRight): string[] {
-  return verbs.map((verb) => `${verb} ${resource}`);
+/** Every undertaking on a builder that is there already. */
+const uses = (['deployments', 'statefulsets'] as const).flatMap((workload) =>
+  (['auto', 'exec', 'port-forward', 'direct'] as const).map((connection): Undertaking => {
+    const use = { creates: false, usesConfigMap: true, usesSecret: true, isShared: true };
+    return { ...use, isPool: true, triesModes: true, workload, connection };
+  }),
+);
+const ofNamespace = rights.filter(({ resource }) => resource !== 'nodes');
+
+describe('the rights in the README', () => {
+  it('are those that a run asks for', () => {
+    expect(readReadmeRights()).toEqual(
+      rights.map((right) => ({
+        isHard: isHard(right),
+        occasion: right.occasion,
+        verbs: right.verbs,
+        resource: right.resource,
+        text: right.purpose ?? right.loss,
+      })),
+    );
+  });
+});
+
+describe.each([
+  ['provision.yaml', ofNamespace],
+  [
+    'use-only.yaml',
+    ofNamespace.filter((right) => uses.some((use) => rightsFor(use).includes(right))),
+  ],
+  ['nodes.yaml', rights.filter(({ resource }) => resource === 'nodes')],
+])('docs/rbac/%s', (file, wanted) => {
+  const { rules } = parse(readFileSync(join(root, 'docs', 'rbac', file), 'utf8')) as {
+    readonly rules: readonly Rule[];
+  };
+
+  it('grants the rights that a run asks for, and no other', () => {
+    expect(grantsOf(rules)).toEqual(asked(wanted));
+  });
+
+  it('is told of in the README', () => {
+    expect(readFileSync(join(root, 'README.md'), 'utf8')).toContain(`(docs/rbac/${file})`);
+  });
+});
+
+describe('docs/rbac/use-only.yaml', () => {
+  it('opens no Secret but those it names', () => {
+    const { rules } = parse(readFileSync(join(root, 'docs', 'rbac', 'use-only.yaml'), 'utf8')) as {
+      readonly rules: readonly Rule[];
+    };
+    const secrets = rules.filter(({ resources }) => resources.includes('secrets'));
+    expect(secrets.map(({ resourceNames = [] }) => resourceNames.length > 0)).toEqual([true]);
+  });
+});
+
+function grantsOf(rules: readonly Rule[]): string[] {
+  return rules
+    .flatMap(({ apiGroups, resources, verbs }) =>
+      apiGroups.flatMap((group) =>
+        resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+      ),
+    )
+    .sort();
+}
+
+function asked(wanted: readonly Right[]): string[] {
+  const all = wanted.flatMap(({ resource, verbs }) =>
+    verbs.map((verb) => `${verb} ${groupOf(resource)}/${resource}`),
+  );
+  return [...new Set(all)].sort();
 }

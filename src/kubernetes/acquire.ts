@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { BuilderOptions } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { messageOf } from '../shared/errors.ts';
-import type { BuilderSpec } from './builder-spec.ts';
+import { type BuilderSpec, inMode } from './builder-spec.ts';
 import type { DaemonFile } from './daemon-files.ts';
 import { applyDrift } from './drift.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
@@ -14,7 +14,7 @@ import { isForbidden } from './kube-failure.ts';
 import { replicasAnnotation } from './manifests/labels.ts';
 import type { Notices } from './notices.ts';
 import { findOwner } from './owner.ts';
-import { checkAccess } from './preflight.ts';
+import { preflight } from './preflight.ts';
 import { provision, type Provisioned, wakeUp } from './provision.ts';
 import type { Rollout } from './rollout.ts';
 import { findRunnerPod } from './runner-pod.ts';
@@ -71,10 +71,11 @@ export async function reuse(
 
 /** Creates what is missing of the builder, once it is known that nothing stands against it. */
 export async function make(acquisition: Acquisition): Promise<Provisioned> {
-  const { client, builder, spec, rollout, files, notices, logger, signal } = acquisition;
-  const { namespace } = spec;
-  const [may, runnerPod] = await Promise.all([
-    checkAccess(client, { namespace, notices, ...kindsOf(files) }, signal),
+  const { client, builder, rollout, notices, logger, signal } = acquisition;
+  const { namespace } = acquisition.spec;
+  const { connection } = builder;
+  const [{ may, mode }, runnerPod] = await Promise.all([
+    preflight(client, { spec: acquisition.spec, connection, notices }, signal),
     findRunnerPod(
       client,
       { namespace, serviceAccountFolder, hostname: hostname(), env: process.env },
@@ -83,6 +84,7 @@ export async function make(acquisition: Acquisition): Promise<Provisioned> {
   ]);
   rollout.followTheRest();
   const { maxLifetimeMs } = builder;
+  const spec = inMode(acquisition.spec, mode);
   const made = await provision({ client, spec, maxLifetimeMs, may, notices, runnerPod }, signal);
   // It has all the time of the build, and ends with the client.
   void sweepExpired(client, { namespace, logger }, signal);
@@ -118,7 +120,3 @@ const nothingMade: Provisioned = {
   runnerPod: undefined,
   tls: undefined,
 };
-
-function kindsOf(files: readonly DaemonFile[]): { usesConfigMap: boolean; usesSecret: boolean } {
-  return { usesConfigMap: files.length > 0, usesSecret: files.some(({ secret }) => secret) };
-}

@@ -106,7 +106,7 @@ function fromRefusal(refusal: ApiRefusal, call: FailedCall): KubernetesError {
   if (httpStatus === 403 && isRbac(status)) {
     return new KubernetesError('KUBE_FORBIDDEN', `no right to ${what}: ${message}`, {
       ...details,
-      hint: `Grant verb "${call.verb}" on "${call.resource}" as docs/rbac/role.yaml does.`,
+      hint: `Grant verb "${call.verb}" on "${call.resource}" as docs/rbac/provision.yaml does.`,
     });
   }
   if (isAdmission(httpStatus, message)) {

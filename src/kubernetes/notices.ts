@@ -10,8 +10,17 @@ export class Notices {
   }
 
   once(text: string): void {
-    if (this.#said.has(text)) return;
+    if (this.#isNew(text)) this.#logger.info(text);
+  }
+
+  /** For those who debug. */
+  quietly(text: string): void {
+    if (this.#isNew(text)) this.#logger.debug(text);
+  }
+
+  #isNew(text: string): boolean {
+    const isNew = !this.#said.has(text);
     this.#said.add(text);
-    this.#logger.info(text);
+    return isNew;
   }
 }

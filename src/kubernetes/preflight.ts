@@ -1,124 +1,146 @@
-import { KubernetesError } from './errors.ts';
-import type { Access, AccessRule, KubeClient } from './kube-client.ts';
+/** What can be known, before anything is created, of why a builder would not come. */
+import type { ConnectionKind } from '../options/options.ts';
+import type { BuilderSpec, PodMode } from './builder-spec.ts';
+import { workloadResource } from './existing-builder.ts';
+import type { KubeClient } from './kube-client.ts';
 import { isForbidden } from './kube-failure.ts';
 import type { Notices } from './notices.ts';
+import { accessIn, findMissing, type MayAccess, unknownAccess } from './preflight/access.ts';
+import { MissingRightsError } from './preflight/missing-rights.ts';
+import { optionally } from './preflight/optionally.ts';
+import { judgePods, tryPods } from './preflight/pods.ts';
+import { isHard, type Right, rightsFor } from './preflight/rights.ts';
+import { noRoom } from './preflight/room.ts';
+import type { Undertaking } from './preflight/undertaking.ts';
 
-/** Whether something is allowed; undefined where only trying will tell. */
-export type MayAccess = (verb: string, resource: string) => boolean | undefined;
+export type { MayAccess } from './preflight/access.ts';
 
-/** A right that we can do without, and what is lost then. */
-export interface SoftRight {
-  readonly verbs: readonly string[];
-  readonly resource: string;
-  readonly loss: string;
-  /** Verbs without which this right is of no use, so that its lack need not be told. */
-  readonly uselessWithout?: readonly string[];
+export interface PreflightInput {
+  readonly spec: BuilderSpec;
+  readonly connection: ConnectionKind;
+  readonly notices: Notices;
 }
 
-/** Resources by group; others are in the core group. */
-const groups: Readonly<Record<string, string>> = {
-  deployments: 'apps',
-  replicasets: 'apps',
-  jobs: 'batch',
-};
-
-/** As the README has them. */
-export const softRights: readonly SoftRight[] = [
-  {
-    verbs: ['create', 'get'],
-    resource: 'jobs',
-    loss: 'a builder whose runner is lost does not expire by itself',
-  },
-  {
-    verbs: ['patch'],
-    resource: 'jobs',
-    loss: 'a builder whose runner is lost lives its whole max-lifetime',
-    uselessWithout: ['create', 'get'],
-  },
-  {
-    verbs: ['delete'],
-    resource: 'jobs',
-    loss: 'of a removed builder an empty Job stays until it expires',
-    uselessWithout: ['create', 'get'],
-  },
-  {
-    verbs: ['watch'],
-    resource: 'pods',
-    loss: 'pods are polled, so their changes are seen later',
-  },
-  {
-    verbs: ['list', 'watch'],
-    resource: 'deployments',
-    loss: 'refusals by quota and policy may be seen only as a timeout',
-  },
-  {
-    verbs: ['list', 'watch'],
-    resource: 'replicasets',
-    loss: 'refusals by quota and policy may be seen only as a timeout',
-  },
-  {
-    verbs: ['list', 'watch'],
-    resource: 'events',
-    loss: 'what the scheduler and the node say about the pods is not shown',
-  },
-  {
-    verbs: ['get'],
-    resource: 'pods',
-    loss: 'why a builder was lost may not be told',
-  },
-  {
-    verbs: ['get'],
-    resource: 'pods/log',
-    loss: 'the last lines of a daemon that ends are not shown',
-  },
-  {
-    verbs: ['get'],
-    resource: 'pods/exec',
-    loss: 'what lets only WebSocket pass cannot be passed',
-  },
-];
+/** What is known once nothing stands against a builder. */
+export interface Preflight {
+  readonly may: MayAccess;
+  /** That of the specification or, where `auto` was asked for, what it came to. */
+  readonly mode: PodMode;
+}
 
 /**
- * Checks, before anything is created, that the namespace is there and that nothing is missing which
- * the builder cannot do without.
+ * Checks, before anything is created, that nothing stands against a builder: rights, namespace,
+ * admission, quotas and limits.
  *
- * One round of parallel calls; a second only where an authorizer does not list its rules. A check
- * that is itself refused is skipped. Throws `NAMESPACE_MISSING`, or `KUBE_FORBIDDEN` with all that
- * is missing and the Role to apply.
+ * One round of parallel calls; further ones only where an authorizer does not list its rules, and
+ * for what to say of a refusal. A check that is itself refused is skipped, and what is lost by it
+ * told. Throws `NAMESPACE_MISSING`, `MissingRightsError` with all that is missing, `BUILDER_REFUSED`
+ * or `BUILDER_QUOTA`.
  */
-export async function checkAccess(
+export async function preflight(
   client: KubeClient,
-  needs: {
+  { spec, connection, notices }: PreflightInput,
+  signal: AbortSignal,
+): Promise<Preflight> {
+  const { namespace } = spec;
+  const undertaking = undertakingOf(spec, connection);
+  const quotasAndRanges = Promise.all([
+    optionally((limited) => client.list('resourcequotas', { namespace }, limited), signal),
+    optionally((limited) => client.list('limitranges', { namespace }, limited), signal),
+  ]);
+  const [may, trial, [quotas, ranges]] = await Promise.all([
+    checkRights(client, { namespace, undertaking, notices }, signal),
+    tryPods(client, spec, signal),
+    quotasAndRanges,
+  ]);
+  const judgement = await judgePods(client, { spec, trial }, signal);
+  const bounds = { quotas: quotas?.items, ranges: ranges?.items };
+  const refusal = noRoom(spec, judgement, bounds) ?? judgement.refusal;
+  // Of steps that start together, the others' builder may be there by now, and be what takes the room.
+  if (refusal !== undefined && !(await exists(client, spec, signal))) throw refusal;
+  for (const finding of judgement.findings) notices.once(finding);
+  return { may, mode: judgement.mode };
+}
+
+/** What rights depend on, for a builder that is to be created. */
+function undertakingOf(spec: BuilderSpec, connection: ConnectionKind): Undertaking {
+  const { files, isPool, isShared, driver } = spec;
+  return {
+    creates: true,
+    workload: workloadResource(spec),
+    usesConfigMap: files.length > 0 || isPool,
+    usesSecret: files.some(({ secret }) => secret),
+    isShared,
+    isPool,
+    triesModes: driver.mode === 'auto',
+    connection,
+  };
+}
+
+/**
+ * Checks that the namespace is there and that nothing is missing which an undertaking cannot do
+ * without; tells what is lost by what it can do without.
+ *
+ * Throws `NAMESPACE_MISSING`, or `MissingRightsError` with all that is missing.
+ */
+export async function checkRights(
+  client: KubeClient,
+  input: {
     readonly namespace: string;
-    readonly usesConfigMap: boolean;
-    readonly usesSecret: boolean;
+    readonly undertaking: Undertaking;
     readonly notices: Notices;
   },
   signal: AbortSignal,
 ): Promise<MayAccess> {
-  const { namespace, notices } = needs;
-  const [review] = await Promise.all([
-    client.accessRules(namespace, signal).catch(unlessForbidden({ rules: [], incomplete: true })),
-    client.checkNamespace(namespace, signal).catch(unlessForbidden(undefined)),
+  const { namespace, undertaking, notices } = input;
+  const { context } = client;
+  const [review, namespaceSeen, user] = await Promise.all([
+    client.accessRules(namespace, signal).catch(unlessForbidden(unknownAccess)),
+    client.checkNamespace(namespace, signal).then(() => true, unlessForbidden(false)),
+    optionally((limited) => client.whoAmI(limited), signal),
   ]);
-  const may: MayAccess = (verb, resource) => {
-    const access = { verb, resource, group: groupOf(resource) };
-    if (review.rules.some((rule) => covers(rule, access))) return true;
-    return review.incomplete ? undefined : false;
-  };
-  const missing = await findMissing(client, { namespace, hard: hardRights(needs), may }, signal);
-  if (missing.length > 0) throw missingRights(client, namespace, missing);
-  tellWhatIsLost(may, notices);
+  const may = accessIn(review);
+  const rights = rightsFor(undertaking);
+  const missing = await findMissing(client, { namespace, rights, may }, signal);
+  if (missing.length > 0) {
+    throw new MissingRightsError({ context, user, namespace, namespaceSeen }, missing);
+  }
+  notices.quietly(`The user of context "${context}" is ${user ?? 'not told by the API server'}`);
+  tellWhatIsLost(rights, may, notices);
   return may;
 }
 
-function tellWhatIsLost(may: MayAccess, notices: Notices): void {
-  for (const { verbs, resource, loss, uselessWithout = [] } of softRights) {
-    const lacks = (verb: string): boolean => may(verb, resource) === false;
-    const lacking = verbs.filter(lacks);
-    if (lacking.length === 0 || uselessWithout.some(lacks)) continue;
-    notices.once(`No right to ${lacking.join(', ')} ${resource}: ${loss}.`);
+/** One line for each protection that is lost, however many rights it would take. */
+function tellWhatIsLost(rights: readonly Right[], may: MayAccess, notices: Notices): void {
+  const lost = new Map<string, Right[]>();
+  for (const right of rights.filter((each) => !isHard(each))) {
+    const lacks = (verb: string): boolean => may(verb, right.resource) === false;
+    const verbs = right.verbs.filter(lacks);
+    const isEnough = verbs.length === 0 || (right.isEither && verbs.length < right.verbs.length);
+    if (isEnough === true || right.uselessWithout?.some(lacks) === true) continue;
+    const { loss = '' } = right;
+    lost.set(loss, [...(lost.get(loss) ?? []), { ...right, verbs }]);
   }
+  for (const [loss, lacking] of lost) {
+    const list = lacking.map(({ verbs, resource }) => `${verbs.join(', ')} ${resource}`);
+    const line = `No right to ${list.join(' or ')}: ${loss}.`;
+    if (lacking.every(({ isQuiet }) => isQuiet)) notices.quietly(line);
+    else notices.once(line);
+  }
+}
+
+/** Whether somebody has created the builder meanwhile. */
+async function exists(
+  client: KubeClient,
+  spec: BuilderSpec,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { namespace, workload: name } = spec;
+  const found = await optionally(
+    (limited) => client.get(workloadResource(spec), { namespace, name }, limited),
+    signal,
+  );
+  return found !== undefined;
 }
 
 function unlessForbidden<T>(instead: T): (thrown: unknown) => T {
@@ -126,91 +148,4 @@ function unlessForbidden<T>(instead: T): (thrown: unknown) => T {
     if (isForbidden(thrown)) return instead;
     throw thrown;
   };
-}
-
-/** What a builder cannot do without; files of the daemon live in a ConfigMap, its keys in a Secret. */
-export function hardRights(needs: {
-  readonly usesConfigMap: boolean;
-  readonly usesSecret: boolean;
-}): Access[] {
-  const all = (resource: string, verbs: readonly string[]): Access[] =>
-    verbs.map((verb) => ({ verb, resource, group: groupOf(resource) }));
-  return [
-    ...all('deployments', ['get', 'create', 'delete']),
-    ...(needs.usesConfigMap ? all('configmaps', ['get', 'create', 'delete']) : []),
-    ...(needs.usesSecret ? all('secrets', ['get', 'create', 'delete']) : []),
-    ...all('pods', ['list']),
-    ...all('pods/exec', ['create']),
-  ];
-}
-
-async function findMissing(
-  client: KubeClient,
-  input: { readonly namespace: string; readonly hard: readonly Access[]; readonly may: MayAccess },
-  signal: AbortSignal,
-): Promise<Access[]> {
-  const allowed = await Promise.all(
-    input.hard.map(
-      async (access) =>
-        input.may(access.verb, access.resource) ??
-        (await client.hasAccess(input.namespace, access, signal).catch(unlessForbidden(true))),
-    ),
-  );
-  return input.hard.filter((_access, index) => allowed[index] === false);
-}
-
-function covers(rule: AccessRule, access: Access): boolean {
-  // A rule for named objects does not help: our names are new in each job.
-  if ((rule.resourceNames ?? []).length > 0) return false;
-  const [resource = '', subresource] = access.resource.split('/');
-  const resources =
-    subresource === undefined ? [resource, '*'] : [access.resource, `*/${subresource}`, '*'];
-  return (
-    matches(rule.verbs, [access.verb, '*']) &&
-    matches(rule.apiGroups, [access.group, '*']) &&
-    matches(rule.resources, resources)
-  );
-}
-
-function matches(granted: readonly string[] | undefined, wanted: readonly string[]): boolean {
-  return granted?.some((item) => wanted.includes(item)) ?? false;
-}
-
-function groupOf(resource: string): string {
-  return groups[resource] ?? '';
-}
-
-function missingRights(
-  client: KubeClient,
-  namespace: string,
-  missing: readonly Access[],
-): KubernetesError {
-  const list = missing.map(({ verb, resource }) => `${verb} ${resource}`).join(', ');
-  return new KubernetesError(
-    'KUBE_FORBIDDEN',
-    `the user of context "${client.context}" lacks rights in namespace "${namespace}": ${list}`,
-    { hint: `Bind this Role to that user:\n${roleFor(namespace, missing)}` },
-  );
-}
-
-/** A Role of what is missing, one rule per resource. */
-function roleFor(namespace: string, missing: readonly Access[]): string {
-  const resources = [...new Set(missing.map(({ resource }) => resource))];
-  const rules = resources.map((resource) => {
-    const verbs = missing.filter((access) => access.resource === resource);
-    return [
-      `  - apiGroups: ["${groupOf(resource)}"]`,
-      `    resources: ["${resource}"]`,
-      `    verbs: [${verbs.map(({ verb }) => `"${verb}"`).join(', ')}]`,
-    ].join('\n');
-  });
-  return [
-    'apiVersion: rbac.authorization.k8s.io/v1',
-    'kind: Role',
-    'metadata:',
-    '  name: kube-buildx-action',
-    `  namespace: ${namespace}`,
-    'rules:',
-    ...rules,
-  ].join('\n');
 }
