@@ -254,7 +254,7 @@ const withoutTrace = ['default-load', 'loadbalance', 'namespace', 'timeout'];
 describe('a driver option lands in the live object', () => {
   it.each(rows)('%s, by %j', async (_option, options, read, expected) => {
     const object = await liveOf({ options });
-    const pod = object.spec?.template.spec!;
+    const pod: V1PodSpec = object.spec?.template.spec ?? { containers: [] };
     const [daemon] = pod.containers;
     const found = read({ object, pod, daemon });
     expect({ found }).toMatchObject({ found: expected });
@@ -426,7 +426,7 @@ describe('daemons that build', () => {
   ];
 
   it.each([
-    // [mode, options, ids in a step, kept bytes]
+    // What the log of a step says of its ids, and how much the daemon keeps.
     [
       'privileged on a claim',
       () => ['mode=privileged', ...claimed()],

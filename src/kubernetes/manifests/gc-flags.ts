@@ -1,4 +1,5 @@
 import { parse, type TomlTable } from 'smol-toml';
+import type { KubernetesDriverOptions } from '../../options/options.ts';
 import { parseQuantity } from '../../shared/quantity.ts';
 import type { BuilderSpec } from '../builder-spec.ts';
 
@@ -8,14 +9,15 @@ import type { BuilderSpec } from '../builder-spec.ts';
  */
 const keptPercent = 75n;
 
+/** In lower case, as the daemon reads them in any. */
 const settingNames = [
   'gc',
   'gckeepstorage',
   'gcpolicy',
-  'reservedSpace',
-  'maxUsedSpace',
-  'minFreeSpace',
-].map((name) => name.toLowerCase());
+  'maxusedspace',
+  'minfreespace',
+  'reservedspace',
+];
 
 /**
  * Flags that keep the daemon from filling its own volume.
@@ -35,14 +37,20 @@ export function gcFlags(spec: BuilderSpec): string[] {
 }
 
 function stateSizeBytes({ driver }: BuilderSpec): bigint | undefined {
-  const { stateVolume, limits } = driver;
-  const size = {
-    claim: () => (stateVolume.kind === 'claim' ? stateVolume.storage : undefined),
-    memory: () => (stateVolume.kind === 'memory' ? stateVolume.sizeLimit : undefined),
-    'empty-dir': () => limits['ephemeral-storage'],
-  }[stateVolume.kind]();
+  const size = sizeOf(driver);
   const billionths = size === undefined ? undefined : parseQuantity(size);
   return billionths === undefined ? undefined : billionths / 1_000_000_000n;
+}
+
+function sizeOf({ stateVolume, limits }: KubernetesDriverOptions): string | undefined {
+  switch (stateVolume.kind) {
+    case 'claim':
+      return stateVolume.storage;
+    case 'memory':
+      return stateVolume.sizeLimit;
+    case 'empty-dir':
+      return limits['ephemeral-storage'];
+  }
 }
 
 function hasOwnPolicy({ flags, files }: BuilderSpec): boolean {
