@@ -1,6 +1,6 @@
 /**
- * Writes the tables of inputs and outputs in `README.md` from `action.yml`, or with `--check` says
- * whether they are what it gives.
+ * Writes the tables of inputs and outputs in `README.md` and `docs/setup.md` from the `action.yml` of
+ * each action, or with `--check` says whether they are what it gives.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -11,43 +11,43 @@ import { outputNames, outputsNotSupportedYet } from '../src/action/outputs.ts';
 import { inputsNotSupportedYet } from '../src/options/not-supported-yet.ts';
 
 const root = join(import.meta.dirname, '..');
-const path = join(root, 'README.md');
+const pages = { 'README.md': 'action.yml', 'docs/setup.md': 'setup/action.yml' };
 
-const current = readFileSync(path, 'utf8');
-const wanted = await withTables(current);
-if (process.argv.includes('--check')) {
-  if (current !== wanted) {
-    console.error('README.md is not what action.yml gives; run scripts/readme-tables.ts');
+for (const [page, action] of Object.entries(pages)) {
+  const path = join(root, page);
+  const current = readFileSync(path, 'utf8');
+  const wanted = await withTables(current, { path, action });
+  if (!process.argv.includes('--check')) writeFileSync(path, wanted);
+  else if (current !== wanted) {
+    console.error(`${page} is not what ${action} gives; run scripts/readme-tables.ts`);
     process.exitCode = 1;
   }
-} else {
-  writeFileSync(path, wanted);
 }
 
-async function withTables(readme: string): Promise<string> {
-  const action = parseDocument(readFileSync(join(root, 'action.yml'), 'utf8'));
+async function withTables(
+  text: string,
+  { path, action }: { readonly path: string; readonly action: string },
+): Promise<string> {
+  const document = parseDocument(readFileSync(join(root, action), 'utf8'));
   const tables = { inputs: inputTables(mapAt('inputs')), outputs: outputTable(mapAt('outputs')) };
   const filled = Object.entries(tables).reduce(
-    (text, [name, table]) => fill(text, name, table),
-    readme,
+    (page, [name, table]) => fill(page, name, table),
+    text,
   );
   return format(filled, { ...(await resolveConfig(path)), filepath: path });
 
   function mapAt(name: string): YAMLMap {
-    const node = action.get(name);
-    if (!isMap(node)) throw new Error(`action.yml has no ${name}`);
+    const node = document.get(name);
+    if (!isMap(node)) throw new Error(`${action} has no ${name}`);
     return node;
   }
 }
 
 /** Puts a table between the two comments that carry its name. */
-function fill(readme: string, name: string, table: string): string {
+function fill(page: string, name: string, table: string): string {
   const between = new RegExp(`(<!-- ${name}:[^\\n]*-->)[^]*?(<!-- /${name} -->)`);
-  if (!between.test(readme)) throw new Error(`README.md has no place for ${name}`);
-  return readme.replace(
-    between,
-    (_, start: string, end: string) => `${start}\n\n${table}\n\n${end}`,
-  );
+  if (!between.test(page)) throw new Error(`a page has no place for ${name}`);
+  return page.replace(between, (_, start: string, end: string) => `${start}\n\n${table}\n\n${end}`);
 }
 
 /** One table for each comment between the inputs. */
@@ -69,10 +69,10 @@ function inputTables(inputs: YAMLMap): string {
 }
 
 function outputTable(outputs: YAMLMap): string {
-  const rows = outputNames.map((name) => {
+  const rows = outputNames.flatMap((name) => {
     const output = outputs.get(name);
-    if (!isMap(output)) throw new Error(`action.yml has no output ${name}`);
-    return `| \`${name}\` | ${meaningOf(output, outputsNotSupportedYet.has(name))} |`;
+    if (!isMap(output)) return [];
+    return [`| \`${name}\` | ${meaningOf(output, outputsNotSupportedYet.has(name))} |`];
   });
   return ['| output | meaning |', '|---|---|', ...rows].join('\n');
 }

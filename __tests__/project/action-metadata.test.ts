@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 
 import { inputNames } from '../../src/action/inputs.ts';
 import { outputNames, outputsNotSupportedYet } from '../../src/action/outputs.ts';
+import { setupInputNames } from '../../src/options/setup-options.ts';
 import { inputsNotSupportedYet } from '../../src/options/not-supported-yet.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -17,11 +18,14 @@ interface Entry {
   readonly required?: boolean;
 }
 
-const action = parse(read('action.yml')) as {
+interface Action {
   readonly inputs: Readonly<Record<string, Entry>>;
   readonly outputs: Readonly<Record<string, Entry>>;
   readonly runs: Readonly<Record<string, string>>;
-};
+}
+
+const action = parse(read('action.yml')) as Action;
+const setup = parse(read('setup/action.yml')) as Action;
 const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .filter((name) => name.endsWith('.ts') && !name.includes('wire/gen/'))
   .map((name) => ({ name, text: read(join('src', name)) }));
@@ -54,18 +58,6 @@ describe('action.yml', () => {
     expect(declared).toEqual(defaults);
   });
 
-  it('has text for defaults, as the runner does', () => {
-    const defaults = Object.values(action.inputs).map((input) => input.default);
-    expect(defaults.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([]);
-  });
-
-  it('describes everything and requires nothing', () => {
-    for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)]) {
-      expect(entry.description).toMatch(/^[A-Z].*[^.]$/);
-      expect(entry.required).toBeUndefined();
-    }
-  });
-
   it('runs main and post apart, post in any case', () => {
     expect(action.runs).toEqual({
       using: 'node24',
@@ -73,6 +65,51 @@ describe('action.yml', () => {
       post: 'dist/post.js',
       'post-if': 'always()',
     });
+  });
+});
+
+describe('setup/action.yml', () => {
+  it('declares the inputs that the code reads', () => {
+    expect(Object.keys(setup.inputs).sort()).toEqual([...setupInputNames].sort());
+  });
+
+  it('declares the outputs of docker/setup-buildx-action, and the times', () => {
+    expect(Object.keys(setup.outputs).sort()).toEqual(
+      'driver endpoint flags name nodes platforms status timings'.split(' '),
+    );
+  });
+
+  it('says of inputs and outputs what action.yml says', () => {
+    const { platforms, ...inputs } = setup.inputs;
+    expect(action.inputs).toMatchObject(inputs);
+    expect(action.outputs).toMatchObject(setup.outputs);
+    expect(platforms?.description).toMatch(/first node/);
+  });
+
+  it('runs main and post apart, post in any case', () => {
+    expect(setup.runs).toEqual({
+      using: 'node24',
+      main: '../dist/setup-main.js',
+      post: '../dist/setup-post.js',
+      'post-if': 'always()',
+    });
+  });
+});
+
+describe.each([
+  ['action.yml', action],
+  ['setup/action.yml', setup],
+])('%s', (_, { inputs, outputs }) => {
+  it('has text for defaults, as the runner does', () => {
+    const defaults = Object.values(inputs).map((input) => input.default);
+    expect(defaults.filter((each) => each !== undefined && typeof each !== 'string')).toEqual([]);
+  });
+
+  it('describes everything and requires nothing', () => {
+    for (const entry of [...Object.values(inputs), ...Object.values(outputs)]) {
+      expect(entry.description).toMatch(/^[A-Z].*[^.]$/);
+      expect(entry.required).toBeUndefined();
+    }
   });
 });
 
@@ -87,8 +124,8 @@ describe('outputs', () => {
   });
 });
 
-describe('README.md', () => {
-  it('has the tables that action.yml gives', () => {
+describe('README.md and docs/setup.md', () => {
+  it('have the tables that the actions give', () => {
     const script = join(root, 'scripts', 'readme-tables.ts');
     const { status, stderr } = spawnSync(process.execPath, [script, '--check'], {
       encoding: 'utf8',

@@ -7,6 +7,7 @@
 import { parseBuildOptions } from './build-options.ts';
 import { covers } from './builder-node.ts';
 import { type BuilderNodes, parseBuilderNodes, secretsOfNodes } from './builder-options.ts';
+import { notSupportedYet } from './errors.ts';
 import { InputReader } from './input-reader.ts';
 import { describeLegacyInputs } from './legacy-inputs.ts';
 import { refuseWhatIsNotSupportedYet } from './not-supported-yet.ts';
@@ -34,6 +35,7 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
     platforms: [],
     entitlements: build.entitlements,
   });
+  refuseLoading(reader, { build, builder: nodes.builder });
   const registryAuth = parseRegistryAuth(reader);
   const render = reader.boolean('render') === true;
   const retries = parseWholeNumber(reader, { input: 'retries', fallback: 2, most: mostRetries });
@@ -64,4 +66,17 @@ function withPlatforms(
   const declared = append.flatMap(({ platforms }) => platforms);
   const platforms = wanted.filter((each) => !declared.some((other) => covers(other, each)));
   return { ...builder, platforms };
+}
+
+/** Loading is what `default-load` makes of a build that asks for no output. */
+function refuseLoading(
+  reader: InputReader,
+  { build, builder }: Pick<ActionOptions, 'build' | 'builder'>,
+): void {
+  const isWanted = builder.driver.defaultLoad && build.exporters.length === 0;
+  if (!isWanted || reader.optional('outputs') !== undefined) return;
+  const hint = 'Set `push` or `outputs`.';
+  reader.problems.add(
+    notSupportedYet('driver option `default-load` of a build without output', hint),
+  );
 }

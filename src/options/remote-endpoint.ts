@@ -24,6 +24,9 @@ const tlsOptions = new Map([
 /** Options that mean the same for pods. */
 const sharedOptions = new Set(['default-load', 'timeout']);
 
+/** All options that have a meaning for a remote daemon. */
+export const remoteOptionNames: readonly string[] = [...tlsOptions.keys(), ...sharedOptions];
+
 const endpointForm = 'tcp://host:port or unix:///path';
 
 /** What stands for one remote node in the inputs. */
