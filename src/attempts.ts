@@ -26,7 +26,7 @@ export interface Attempted<T> {
 }
 
 /**
- * Runs `attempt`, numbered from 1, until it succeeds or fails for good.
+ * Runs `attempt`, numbered from 1 and told of the failures before, until it succeeds or fails for good.
  *
  * Each attempt must end with nothing of it left running. Throws the last failure: as it is when it is
  * no matter of infrastructure, and with the number of attempts when all of them were used up; or the
@@ -34,17 +34,19 @@ export interface Attempted<T> {
  */
 export async function withAttempts<T>(
   options: AttemptsOptions,
-  attempt: (number: number) => Promise<T>,
+  attempt: (number: number, failures: readonly unknown[]) => Promise<T>,
 ): Promise<Attempted<T>> {
   const { retries, signal, logger, isInfrastructure } = options;
   const most = retries + 1;
+  const failures: unknown[] = [];
   for (let number = 1; ; number += 1) {
     try {
-      return { value: await attempt(number), attempts: number };
+      return { value: await attempt(number, failures), attempts: number };
     } catch (failure) {
       signal.throwIfAborted();
       if (!(await isInfrastructure(failure))) throw failure;
       if (number === most) throw number === 1 ? failure : exhausted(failure, number);
+      failures.push(failure);
       logger.warning(`Attempt ${number} of ${most} failed: ${describe(failure)}`);
       await sleep(pauseMs(options, number), undefined, { signal }).catch(() => undefined);
       signal.throwIfAborted();

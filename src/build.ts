@@ -5,7 +5,7 @@ import { dirname, relative } from 'node:path';
 import type { GitHubContext } from './action/github-context.ts';
 import { LineWriter } from './action/line-writer.ts';
 import type { ActionLogger } from './action/logger.ts';
-import { BuildkitError } from './buildkit/errors.ts';
+import { whileBuilderLives } from './builder-watch.ts';
 import { createCredentialStore } from './credentials/credential-store.ts';
 import {
   type DockerConfig,
@@ -82,46 +82,36 @@ interface Run {
 
 /** Solves until the build ends or its pod does, and says which. */
 async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveResponse> {
-  const { options, connected, signal } = request;
+  const { options, connected, signal, logger } = request;
   const { builder, connection } = connected;
-  const watch = new AbortController();
-  const lost = new AbortController();
-  builder.podLost(watch.signal).then(
-    (reason) => {
-      lost.abort(reason);
+  const { display } = run;
+  const watch = {
+    builder,
+    connection,
+    step: () => display.runningStep,
+    tell: (line: string) => {
+      logger.info(line);
     },
-    () => undefined,
-  );
-  const dockerConfig = await readDockerConfig(
-    dockerConfigPath(process.env, homedir()),
-    request.logger,
-  );
-  const session = createSession(request, run, dockerConfig);
-  const buildArgs = withProxyArgs(options.build.buildArgs, dockerConfig.proxies);
-  try {
+    signal,
+  };
+  return await whileBuilderLives(watch, async (news) => {
+    const path = dockerConfigPath(process.env, homedir());
+    const dockerConfig = await readDockerConfig(path, logger);
+    const session = createSession(request, run, dockerConfig);
+    const buildArgs = withProxyArgs(options.build.buildArgs, dockerConfig.proxies);
+    const ids = { ref: run.ref, sessionId: session.id };
     return await solve({
       connection,
       session,
-      request: solveRequest(
-        { ...options.build, buildArgs },
-        { ref: run.ref, sessionId: session.id },
-      ),
+      request: solveRequest({ ...options.build, buildArgs }, ids),
       onStatus: (status) => {
-        run.display.update(status);
+        news();
+        display.update(status);
       },
-      signal: AbortSignal.any([signal, lost.signal]),
+      signal,
       timeoutMs: options.build.timeoutMs,
     });
-  } catch (error) {
-    signal.throwIfAborted();
-    lost.signal.throwIfAborted();
-    if (error instanceof BuildkitError && error.code === 'BUILDKIT_LOST') {
-      throw await builder.explainLoss(signal, error);
-    }
-    throw error;
-  } finally {
-    watch.abort();
-  }
+  });
 }
 
 function createSession(

@@ -29,6 +29,13 @@ export function isInfrastructure(failure: unknown): boolean {
   return failure instanceof CodedError && lostCodes.has(String(failure.code));
 }
 
+/** Uid of a pod that is not to be tried again, though the cluster may take it for well. */
+export function unreachablePod(failure: unknown): string | undefined {
+  return failure instanceof BuilderLost && failure.kind === 'node-lost'
+    ? failure.podUid
+    : undefined;
+}
+
 /** gRPC's CANCELLED and UNAVAILABLE. */
 const stoppedCodes: ReadonlySet<number> = new Set([1, 14]);
 

@@ -65,7 +65,8 @@ async function run(step: Run): Promise<void> {
     (await import('./infrastructure.ts')).isInfrastructure(failure);
   const { value: result, attempts } = await withAttempts(
     { retries: options.retries, signal, logger, isInfrastructure },
-    (attempt) => buildOnce(step, attempt === 1 ? request : onceMore(request)),
+    async (attempt, failures) =>
+      buildOnce(step, attempt === 1 ? request : await onceMore(request, failures)),
   );
   timings.end('build');
   setOutputs({
@@ -92,8 +93,13 @@ async function buildOnce(
 }
 
 /** By now the job may have a builder, and no pod of it is the one to go to at once. */
-function onceMore(request: BuilderRequest): BuilderRequest {
-  return { ...request, job: { ...request.job, isLaterStep: true, lastPod: undefined } };
+async function onceMore(
+  request: BuilderRequest,
+  failures: readonly unknown[],
+): Promise<BuilderRequest> {
+  const { unreachablePod } = await import('./infrastructure.ts');
+  const avoid = failures.map(unreachablePod).filter((uid) => uid !== undefined);
+  return { ...request, avoid, job: { ...request.job, isLaterStep: true, lastPod: undefined } };
 }
 
 /** Which builder is asked for, and what is kept of it for the post step. */

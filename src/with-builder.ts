@@ -23,6 +23,8 @@ export interface BuilderRequest {
   readonly github: GitHubContext;
   /** What the choice among several pods sticks to, where `options` do not say. */
   readonly affinityKey: string;
+  /** Uids of pods that did not answer any more. */
+  readonly avoid?: readonly string[];
   /** Called before anything is created. */
   readonly onNamed: (state: BuilderState) => void;
   /** Called once all of it exists, with what becomes of it if nobody removes it. */
@@ -89,6 +91,7 @@ function provision(request: BuilderRequest, client: KubeClient): Promise<Builder
     sharedName,
     job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
     affinityKey: options.affinityKey ?? affinityKey,
+    avoid: request.avoid ?? [],
     logger,
     signal,
     onNamed,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { withAttempts } from '../../src/attempts.ts';
-import { CodedError } from '../../src/shared/errors.ts';
+import { CodedError, messageOf } from '../../src/shared/errors.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 
 const lost = (message: string): CodedError =>
@@ -14,6 +14,7 @@ async function run(
   const lines: string[] = [];
   const note = (line: string) => lines.push(line);
   const numbers: number[] = [];
+  const told: string[] = [];
   const outcome = await withAttempts(
     {
       retries,
@@ -22,8 +23,9 @@ async function run(
       isInfrastructure: () => isInfrastructure,
       firstPauseMs: 1,
     },
-    (number) => {
+    (number, before) => {
       numbers.push(number);
+      told.push(before.map(messageOf).join());
       const failure = failures[number - 1];
       if (failure === undefined) return Promise.resolve(`built in ${number}`);
       if (failure !== 'cancel') return Promise.reject(failure);
@@ -34,7 +36,7 @@ async function run(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   );
-  return { ...outcome, lines, numbers };
+  return { ...outcome, lines, numbers, told };
 }
 
 describe('withAttempts', () => {
@@ -43,6 +45,7 @@ describe('withAttempts', () => {
       value: { value: 'built in 1', attempts: 1 },
       lines: [],
       numbers: [1],
+      told: [''],
     });
   });
 
@@ -56,6 +59,7 @@ describe('withAttempts', () => {
         'Attempt 3 of 3',
       ],
       numbers: [1, 2, 3],
+      told: ['', 'pod b-1 was deleted', 'pod b-1 was deleted,pod b-2 was deleted'],
     });
   });
 
@@ -77,6 +81,7 @@ describe('withAttempts', () => {
       error: failure,
       lines: [],
       numbers: [1],
+      told: [''],
     });
   });
 
@@ -86,6 +91,7 @@ describe('withAttempts', () => {
       error: failure,
       lines: [],
       numbers: [1],
+      told: [''],
     });
   });
 

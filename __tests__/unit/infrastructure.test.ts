@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { BuildkitError } from '../../src/buildkit/errors.ts';
-import { isInfrastructure, looksLikeLoss } from '../../src/infrastructure.ts';
+import { isInfrastructure, looksLikeLoss, unreachablePod } from '../../src/infrastructure.ts';
 import { KubernetesError } from '../../src/kubernetes/errors.ts';
 import { BuilderLost } from '../../src/kubernetes/loss.ts';
 import { CodedError } from '../../src/shared/errors.ts';
@@ -101,5 +101,13 @@ describe('looksLikeLoss', () => {
     ['a refusal', new KubernetesError('KUBE_FORBIDDEN', 'x'), false],
   ])('%s', (_, failure, looks) => {
     expect(looksLikeLoss(failure)).toBe(looks);
+  });
+});
+
+describe('unreachablePod', () => {
+  it('is that of a lost node, and no other', () => {
+    expect(unreachablePod(new BuilderLost('node-lost', 'x', { podUid: 'u1' }))).toBe('u1');
+    expect(unreachablePod(new BuilderLost('connection', 'x', { podUid: 'u1' }))).toBeUndefined();
+    expect(unreachablePod(failed('x'))).toBeUndefined();
   });
 });

@@ -5,8 +5,9 @@ import { modeHint } from './mode-hints.ts';
 import { daemonStatus, describeEnd } from './pod-state.ts';
 import { pullKey } from './pull-counter.ts';
 
-/** Our own init container: it does the same each time. */
+/** Our own init containers do the same each time. */
 const emulatorContainer = 'qemu';
+const ownContainers: ReadonlySet<string> = new Set([emulatorContainer, 'state-owner']);
 /** Init containers of others, such as a mesh's, may want a second chance. */
 const foreignChances = 2;
 
@@ -43,7 +44,7 @@ function endFinding({ pod, status, called }: Subject, wanted: Wanted): Finding |
   if (ended === undefined || (!isDaemon && ended.exitCode === 0)) return undefined;
   const { name } = pod.metadata;
   const forgiven =
-    !isDaemon && status.name !== emulatorContainer && status.restartCount < foreignChances;
+    !isDaemon && !ownContainers.has(status.name) && status.restartCount < foreignChances;
   return {
     severity: forgiven ? 'waiting' : 'fatal',
     code: 'BUILDER_CRASHED',

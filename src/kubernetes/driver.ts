@@ -52,6 +52,8 @@ export interface BootstrapOptions {
   readonly job: JobIdentity;
   /** What sticky choice among pods hashes. */
   readonly affinityKey: string;
+  /** Uids of pods that did not answer any more. */
+  readonly avoid?: readonly string[];
   readonly logger: Logger;
   readonly signal: AbortSignal;
   /** Called before anything is created; creation waits for it. */
@@ -186,6 +188,7 @@ function rolloutOptions(options: BootstrapOptions, { spec, existing }: Found) {
       limits: driver.limits,
     },
     affinityKey: options.affinityKey,
+    avoid: options.avoid ?? [],
     timeoutMs: driver.timeoutMs,
     timeoutIsExplicit: driver.timeoutIsExplicit,
     logger: options.logger,

@@ -146,7 +146,7 @@ export class KubernetesBuilder implements Builder {
   }
 
   async podLost(signal: AbortSignal, step?: RunningStep): Promise<BuilderLost> {
-    return this.#noted(await this.#fate().lost(signal, step));
+    return await this.#fate().lost(signal, step);
   }
 
   async explainLoss(
@@ -154,7 +154,7 @@ export class KubernetesBuilder implements Builder {
     cause: unknown,
     more: { readonly step?: string | undefined; readonly isSilent?: boolean } = {},
   ): Promise<BuilderLost> {
-    return this.#noted(await this.#fate().explain(cause, { signal, ...more }));
+    return await this.#fate().explain(cause, { signal, ...more });
   }
 
   async podAnswers(signal: AbortSignal): Promise<true> {
@@ -176,12 +176,6 @@ export class KubernetesBuilder implements Builder {
     this.#early?.[Symbol.dispose]();
     this.#connections[Symbol.dispose]();
     await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
-  }
-
-  /** The cluster takes a pod for well for a while after its node was lost. */
-  #noted(lost: BuilderLost): BuilderLost {
-    if (lost.kind === 'node-lost') this.#rollout.avoid(this.#requireConnected().uid);
-    return lost;
   }
 
   #fate(): PodFate {

@@ -27,14 +27,21 @@ export type LossKind =
 /** `BUILDER_LOST`, and by what. */
 export class BuilderLost extends KubernetesError {
   readonly kind: LossKind;
+  /** Of the pod that was lost, where that is known. */
+  readonly podUid: string | undefined;
 
   constructor(
     kind: LossKind,
     message: string,
-    details: { readonly hint?: string | undefined; readonly cause?: unknown } = {},
+    details: {
+      readonly hint?: string | undefined;
+      readonly cause?: unknown;
+      readonly podUid?: string;
+    } = {},
   ) {
     super('BUILDER_LOST', message, details);
     this.kind = kind;
+    this.podUid = details.podUid;
   }
 }
 

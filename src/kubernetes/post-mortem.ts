@@ -60,7 +60,11 @@ export async function explainLoss(
   const error = found === undefined ? cutOff(connected, now, options) : withEvents(found, events);
   const during = step === undefined ? '' : `, while ${step} ran`;
   return {
-    error: new BuilderLost(error.kind, `${error.message}${during}`, { hint: error.hint, cause }),
+    error: new BuilderLost(error.kind, `${error.message}${during}`, {
+      hint: error.hint,
+      cause,
+      podUid: connected.uid,
+    }),
     explained: found !== undefined,
   };
 }

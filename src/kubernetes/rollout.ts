@@ -32,6 +32,8 @@ export interface RolloutOptions {
   readonly affinityKey: string;
   /** Which pod is preferred; by default sticky by `affinityKey`. */
   readonly order?: PodOrder;
+  /** Uids of pods that do not answer, although the cluster may take them for well. */
+  readonly avoid?: readonly string[];
   readonly timeoutMs: number;
   readonly timeoutIsExplicit: boolean;
   readonly notices: Notices;
@@ -52,8 +54,6 @@ export class Rollout {
   #workloads: readonly Mirror<'deployments' | 'replicasets'>[] = [];
   #events: Mirror<'events'> | undefined;
   #stopRest: AbortController | undefined;
-  /** Pods that may look well and are not to be used again. */
-  readonly #avoided = new Set<string>();
   readonly #pulls = new PullCounter();
   readonly #listeners = new Set<() => void>();
   readonly #runs: Promise<void>[] = [];
@@ -75,9 +75,8 @@ export class Rollout {
 
   /** The pods as last seen, without those to be avoided. */
   get pods(): readonly Pod[] {
-    return [...this.#pods.objects.values()].filter(
-      ({ metadata }) => !this.#avoided.has(metadata.uid),
-    );
+    const { avoid = [] } = this.#options;
+    return [...this.#pods.objects.values()].filter(({ metadata }) => !avoid.includes(metadata.uid));
   }
 
   /** A pod by uid, even one that is gone. */
@@ -128,12 +127,6 @@ export class Rollout {
     this.#stopRest?.abort();
     this.#stopRest = undefined;
     this.#lastAttempt = undefined;
-  }
-
-  /** A pod that does not answer, although the cluster takes it for well. */
-  avoid(uid: string): void {
-    this.#avoided.add(uid);
-    this.#check();
   }
 
   /** Why the last try to reach the daemon failed, for the message when time is up. */

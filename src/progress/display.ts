@@ -107,6 +107,11 @@ export class ProgressDisplay {
       }));
   }
 
+  /** Name of the step that runs, of several the one that started last. */
+  get runningStep(): string | undefined {
+    return this.#trace.started.findLast(({ isCompleted, hidden }) => !isCompleted && !hidden)?.name;
+  }
+
   /** The warnings so far, each once, in order of arrival. */
   warnings(): BuildWarning[] {
     return this.#warnings.list();
