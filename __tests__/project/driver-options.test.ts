@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse as parseYaml } from 'yaml';
 
 import { driverOptionNames } from '../../src/options/driver-option-names.ts';
 import { remoteOptionNames } from '../../src/options/remote-endpoint.ts';
@@ -96,5 +97,16 @@ describe('docs/driver-options.md', () => {
       nodeSelector: { pool: 'ci', disk: 'ssd' },
       env: { HTTPS_PROXY: 'http://proxy:3128' },
     });
+  });
+});
+
+describe('docs/inputs.md', () => {
+  it('has examples that are read', () => {
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'inputs.md'), 'utf8');
+    const examples = [...page.matchAll(/```yaml\n([^]*?)```/g)]
+      .map(([, text = '']) => parseYaml(text) as Readonly<Record<string, string>>)
+      .filter((raw) => 'append' in raw || 'pod-template' in raw || 'driver-opts' in raw);
+    expect(examples).toHaveLength(4);
+    for (const raw of examples) expect(() => parseOptions(raw)).not.toThrow();
   });
 });

@@ -132,9 +132,9 @@ export interface BuilderOptions {
   /** 0: no limit. */
   readonly maxBuildsPerPod: number;
   readonly queueTimeoutMs: number;
-  /** Arguments of the daemon. */
+  /** Arguments of the daemon, without the entitlements among them. */
   readonly buildkitdFlags: readonly string[];
-  /** Merged into our pod template; a tree of JSON values. */
+  /** Merged into our pod template: `metadata`, `spec` or both, a tree of JSON values. */
   readonly podTemplate: Readonly<Record<string, unknown>> | undefined;
   readonly kubeconfig: string | undefined;
   readonly kubeContext: string | undefined;
@@ -147,7 +147,7 @@ export interface BuilderOptions {
   readonly buildkitdConfig: string | undefined;
   readonly buildkitdConfigInline: string | undefined;
   readonly registryConfig: Readonly<Record<string, RegistryHostConfig>>;
-  /** Entitlements that the daemon must allow, such as `network.host`. */
+  /** Entitlements that the daemon must allow, such as `network.host`, by the build or by flags. */
   readonly entitlements: readonly string[];
   readonly maxLifetimeMs: number;
 }
@@ -194,7 +194,7 @@ export type RegistryAuth = Readonly<
 
 /** All inputs of the root action, parsed. */
 export interface ActionOptions {
-  /** Its first node. */
+  /** Its first node; of the build's platforms it has those that no further node runs. */
   readonly builder: BuilderOptions;
   /** Its further nodes, each whole: what an item does not say it has from the first. */
   readonly append: readonly BuilderOptions[];
