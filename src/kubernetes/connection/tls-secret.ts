@@ -135,7 +135,7 @@ export class TlsSecrets {
   #clientOf(secret: string, { ca, clientCert, clientKey }: BuilderTls): TlsAnswer {
     try {
       const context = tlsContext({ ca, cert: clientCert, key: clientKey });
-      return { client: { context, serverName: serverName(this.#where.builder) } };
+      return { client: { context, serverName: serverName(this.#where.builder), greets: true } };
     } catch (thrown) {
       return unusable(`the Secret ${secret} holds no certificates that can be used`, thrown);
     }
