@@ -8,6 +8,7 @@ import { isConflict } from './kube-failure.ts';
 import type { KubeTree, Workload } from './kube-objects.ts';
 import { specHashAnnotation } from './manifests/labels.ts';
 import { workload as workloadManifest } from './manifests/workload.ts';
+import { inSettledMode } from './preflight/pods.ts';
 import { replaceConfiguration } from './provision.ts';
 
 /** A workload that is asked for. */
@@ -45,10 +46,7 @@ export async function findDrift(
 ): Promise<Drift | undefined> {
   const { namespace, existing, wanted } = input;
   const live = existing.workload.object;
-  const hashOf = ({ metadata }: Pick<WantedWorkload, 'metadata'>): string | undefined =>
-    metadata?.annotations?.[specHashAnnotation];
-  const sameSize = live.spec?.replicas === wanted.spec?.replicas;
-  if (hashOf(live) === hashOf(wanted) && sameSize) return undefined;
+  if (isAsAsked(live, wanted)) return undefined;
   const manifest = replacement(existing, wanted);
   const { object } = await client.replace(
     existing.resource,
@@ -60,6 +58,13 @@ export async function findDrift(
   const grows = (live.spec?.replicas ?? 0) <= (object.spec?.replicas ?? 0);
   const onlyGrows = grows && changes.every((change) => change.startsWith('replicas:'));
   return { changes, disturbs: !onlyGrows, manifest };
+}
+
+/** By hash and size, without asking the server. */
+function isAsAsked(live: Workload, wanted: WantedWorkload): boolean {
+  const hashOf = ({ metadata }: Pick<WantedWorkload, 'metadata'>): string | undefined =>
+    metadata?.annotations?.[specHashAnnotation];
+  return hashOf(live) === hashOf(wanted) && live.spec?.replicas === wanted.spec?.replicas;
 }
 
 /** How often it is tried anew when somebody else, such as a controller, was faster. */
@@ -97,9 +102,12 @@ export async function applyDrift(drifting: Drifting, existing: ExistingWorkload)
 type Drifting = Pick<Acquisition, 'client' | 'spec' | 'logger' | 'signal'>;
 
 async function applyOnce(
-  { client, spec, logger, signal }: Drifting,
+  { client, spec: asked, logger, signal }: Drifting,
   existing: ExistingWorkload,
 ): Promise<void> {
+  if (isAsAsked(existing.workload.object, workloadManifest(asked, undefined))) return;
+  // What `mode: auto` comes to matters only to what is changed.
+  const spec = await inSettledMode(client, asked, signal);
   const { namespace, name } = spec;
   const wanted = workloadManifest(spec, undefined);
   const drift = await findDrift(client, { namespace, existing, wanted }, signal);

@@ -4,7 +4,13 @@ import type { KubernetesError } from '../errors.ts';
 import type { KubeClient } from '../kube-client.ts';
 import type { Node } from '../kube-objects.ts';
 import { podTemplate } from '../manifests/pod-template.ts';
-import { chooseMode, type ModeQuestion, type ModeTrials, tryModes } from '../mode.ts';
+import {
+  chooseMode,
+  leastPrivilegedMode,
+  type ModeQuestion,
+  type ModeTrials,
+  tryModes,
+} from '../mode.ts';
 import { tryPod, type Verdict } from './admission.ts';
 import { nodesFor, showSelector } from './nodes.ts';
 import { optionally } from './optionally.ts';
@@ -75,6 +81,21 @@ export async function judgePods(
   const doubt =
     verdict?.kind === 'doubtful' ? [`A policy may refuse the pods: ${verdict.reason}`] : [];
   return { ...asIs, refusal: undefined, findings: [...findings, ...doubt] };
+}
+
+/**
+ * The same builder in the mode that `auto` comes to now; as it is where a mode was asked for.
+ *
+ * Throws `BUILDER_REFUSED` when there is none.
+ */
+export async function inSettledMode(
+  client: KubeClient,
+  spec: BuilderSpec,
+  signal: AbortSignal,
+): Promise<BuilderSpec> {
+  if (spec.driver.mode !== 'auto') return spec;
+  const { mode } = await leastPrivilegedMode(client, questionOf(spec), signal);
+  return inMode(spec, mode);
 }
 
 function questionOf(spec: BuilderSpec): ModeQuestion {
