@@ -70,7 +70,8 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     });
   } catch (error) {
     showFailure(error, display.failures(), logger);
-    throw error;
+    const { blameIgnoreFile } = await import('./ignore-file-fault.ts');
+    throw await blameIgnoreFile(error, options.build);
   }
 }
 

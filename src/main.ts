@@ -17,7 +17,7 @@ import { announce } from './announce.ts';
 import { withAttempts } from './attempts.ts';
 import { nodeOfBuilderFile, toNode, writeBuilderFile } from './builder-file.ts';
 import { listenForCancellation } from './cancellation.ts';
-import { dockerfileLocation } from './dockerfile-location.ts';
+import { failureLocation } from './failure-location.ts';
 import { parseActionOptions } from './options/action-options.ts';
 import { nodeForPlatforms } from './options/builder-node.ts';
 import type { ActionOptions } from './options/options.ts';
@@ -39,7 +39,7 @@ export async function main(): Promise<void> {
     announce(options, logger);
     await run({ options, github, logger, signal: cancellation.signal });
   } catch (error) {
-    const location = options && dockerfileLocation(error, options.build, github.workspace);
+    const location = options && failureLocation(error, options.build, github.workspace);
     fail(error, { logger, location });
   }
 }

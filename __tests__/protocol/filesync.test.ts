@@ -409,8 +409,10 @@ describe('requests', () => {
     expect(error.hint).toContain('.dockerignore');
     expect(refused.receiver.stats).toEqual([]);
     const late = receive({}, { 'exclude-patterns': ['bin\\obj'] });
-    expect((await failure(late.transfer)).code).toBe('SESSION_PATTERN_INVALID');
-    expect(late.receiver.error).toContain('bin\\obj');
+    const lateError = await failure(late.transfer);
+    expect(lateError.code).toBe('SESSION_PATTERN_INVALID');
+    expect(lateError.message).toContain('bin\\obj');
+    expect(late.receiver.error).toBe(lateError.message);
   });
 });
 

@@ -153,6 +153,29 @@ describe('solve', () => {
     expect((error as SolveError).failure?.excerpt).toContain('   2 | >>> RUN b\n');
   });
 
+  it('tells where a check failed, of which the answer says nothing', async () => {
+    const warning = (short: string, line: number): Record<string, unknown> => ({
+      short: Buffer.from(short),
+      info: { filename: 'Dockerfile', data: Buffer.from(dockerfile) },
+      ranges: [{ start: { line }, end: { line } }],
+    });
+    await using daemon = await daemonOf({
+      Solve: (call) => {
+        call.end(2, 'failed to solve: lint violation found for rules: FromAsCasing');
+      },
+      Status: (call) => {
+        call.reply({ warnings: [warning('Other: no', 1), warning('FromAsCasing: bad', 2)] });
+        call.end();
+      },
+    });
+    const { error } = await build(daemon);
+    expect(error).toMatchObject({
+      failure: { location: { filename: 'Dockerfile', startLine: 2, endLine: 2 } },
+    });
+    expect((error as SolveError).failure?.excerpt).toContain('   2 | >>> RUN b\n');
+    expect((error as SolveError).failure?.excerpt).not.toContain('>>> FROM');
+  });
+
   describe('when the daemon cannot send its answer', () => {
     /** Fails as a daemon does whose answer is too large for a header. */
     const breakOff = async (daemon: () => FakeBuildkitd, call: FakeCall): Promise<void> => {

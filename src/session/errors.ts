@@ -26,17 +26,27 @@ export const grpcStatus = {
 
 export type GrpcStatus = (typeof grpcStatus)[keyof typeof grpcStatus];
 
+/** A line of a file on this machine. */
+export interface FileLine {
+  readonly path: string;
+  /** From 1. */
+  readonly line: number;
+}
+
 /** A failure on our side of the session; `status` is what the daemon is told. */
 export class SessionError extends CodedError<SessionErrorCode> {
   override readonly name = 'SessionError';
   readonly status: GrpcStatus;
+  /** What has to be corrected, as far as it is known. */
+  readonly place: FileLine | undefined;
 
   constructor(
     code: SessionErrorCode,
     message: string,
-    details: ErrorDetails & { readonly status?: GrpcStatus } = {},
+    details: ErrorDetails & { readonly status?: GrpcStatus; readonly place?: FileLine } = {},
   ) {
     super(code, message, details);
     this.status = details.status ?? grpcStatus.unknown;
+    this.place = details.place;
   }
 }

@@ -56,6 +56,14 @@ const hints: readonly (readonly [RegExp, string])[] = [
     'The builder does not grant it: allow it in the BuildKit config of the builder.',
   ],
   [
+    /\bnetwork\.host is not allowed$/,
+    'The Dockerfile asks for the network of the host: set `network: host`, or remove it there.',
+  ],
+  [
+    /\bsecurity\.insecure is not allowed$/,
+    'The Dockerfile asks for it, and this version of the action cannot allow it: remove it there.',
+  ],
+  [
     /server gave HTTP response to HTTPS client/,
     'The registry speaks plain HTTP: set `http: true` for it in `registry-config`.',
   ],

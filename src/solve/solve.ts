@@ -5,9 +5,15 @@ import { BuildkitError } from '../buildkit/errors.ts';
 import { sentMessage } from '../session/grpc-status.ts';
 import type { Session } from '../session/session.ts';
 import { CodedError, messageOf } from '../shared/errors.ts';
-import type { SolveRequest, SolveResponse, StatusResponse } from '../wire/gen/control.ts';
+import type {
+  SolveRequest,
+  SolveResponse,
+  StatusResponse,
+  VertexWarning,
+} from '../wire/gen/control.ts';
 import { SolveError } from './errors.ts';
 import { buildFailure, hintFor } from './failure.ts';
+import { lintSources } from './lint-failure.ts';
 
 /** What one build needs. */
 export interface SolveOptions {
@@ -67,6 +73,7 @@ class SolveRun {
   #lastStatusMs: number | undefined;
   /** The last step that failed by itself. */
   #failedVertex: { readonly digest: string; readonly error: string } | undefined;
+  readonly #warnings: VertexWarning[] = [];
 
   constructor(options: SolveOptions) {
     this.#options = options;
@@ -125,6 +132,7 @@ class SolveRun {
         for await (const status of connection.status(request.Ref, signal)) {
           this.#lastStatusMs = performance.now();
           this.#noteFailure(status);
+          this.#warnings.push(...status.warnings);
           onStatus(status);
         }
         return;
@@ -193,7 +201,7 @@ class SolveRun {
     const { connection } = this.#options;
     if (this.#cause instanceof SolveError) return this.#cause;
     if (error instanceof BuildkitError && error.code === 'BUILDKIT_CALL_FAILED') {
-      return this.#ownFailure(error) ?? failed(error);
+      return this.#ownFailure(error) ?? failed(error, this.#warnings);
     }
     if (connection.lost !== undefined) return connection.lost;
     if (this.#cause !== undefined) return this.#cause;
@@ -236,8 +244,12 @@ function repeats(message: string, told: string): boolean {
   return ['\n', ': ', ' = '].some((before) => lines.includes(`${before}${told}\n`));
 }
 
-function failed(cause: BuildkitError): SolveError {
-  const failure = buildFailure(cause.message, cause.details);
+function failed(cause: BuildkitError, warnings: readonly VertexWarning[]): SolveError {
+  const { vertexDigest, sources = [] } = cause.details ?? {};
+  const failure = buildFailure(cause.message, {
+    vertexDigest,
+    sources: [...sources, ...lintSources(cause.message, warnings)],
+  });
   const hint = hintFor(failure.message);
   return new SolveError('SOLVE_FAILED', failure.message, { failure, hint, cause });
 }

@@ -8,6 +8,7 @@ it('tells whoever waits for a line that the step could not be started', async ()
   const folder = mkdtempSync(join(tmpdir(), 'step-'));
   try {
     const step = new Step({
+      action: '.',
       folder,
       workspace: join(folder, 'missing'),
       inputs: {},

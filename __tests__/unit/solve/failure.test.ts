@@ -63,6 +63,8 @@ describe('hintFor', () => {
       message: 'granting entitlement network.host is not allowed by build daemon',
       hint: 'BuildKit config',
     },
+    { message: 'failed to load LLB: network.host is not allowed', hint: '`network: host`' },
+    { message: 'failed to load LLB: security.insecure is not allowed', hint: 'remove it' },
     { message: 'http: server gave HTTP response to HTTPS client', hint: 'http: true' },
     { message: 'tls: failed to verify certificate: x509: unknown authority', hint: '`ca`' },
     {

@@ -13,6 +13,9 @@ export interface FilterState {
   readonly exclude: MatchState;
 }
 
+/** Whoever decides what is sent. */
+export type Judge = Pick<PathFilter, 'judge'>;
+
 /** The state of the root, which is never judged itself. */
 export const rootFilterState: FilterState = { include: rootMatchState, exclude: rootMatchState };
 

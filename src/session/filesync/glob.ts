@@ -5,6 +5,13 @@ import { codeOf, not, notSlash, range, union, type CharacterSet } from './charac
 /** What follows is not a valid glob or pattern. */
 export class PatternSyntaxError extends Error {
   override readonly name = 'PatternSyntaxError';
+  /** The line of a list that has the fault, as far as it is known; trimmed and clean. */
+  readonly line: ByteString | undefined;
+
+  constructor(message: string, options: ErrorOptions & { readonly line?: ByteString } = {}) {
+    super(message, options);
+    this.line = options.line;
+  }
 }
 
 /**

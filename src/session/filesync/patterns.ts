@@ -15,6 +15,11 @@ const space =
 // Looks for the end of a line only where a run of space begins, else long runs take for ever.
 const surroundingSpace = new RegExp(`^${space}+|(?<!${space})${space}+$`, 'g');
 
+/** As Go's `strings.TrimSpace`. */
+export function trimSpace(line: ByteString): ByteString {
+  return line.replace(surroundingSpace, '');
+}
+
 /**
  * A list of patterns as in `.dockerignore`, where later lines overrule earlier ones.
  *
@@ -26,7 +31,7 @@ export class PatternMatcher {
 
   constructor(lines: readonly ByteString[]) {
     this.patterns = lines
-      .map((line) => line.replace(surroundingSpace, ''))
+      .map(trimSpace)
       .filter((line) => line !== '')
       .map((line) => new Pattern(cleanPath(line)));
   }
@@ -56,10 +61,12 @@ export class Pattern {
   /** Cleaned, and without the `!` of an exception. */
   readonly path: ByteString;
   readonly isException: boolean;
+  readonly #line: ByteString;
   #matches: PathTest | undefined;
 
   /** `line` is trimmed and clean. */
   constructor(line: ByteString) {
+    this.#line = line;
     this.isException = line.startsWith('!');
     this.path = this.isException ? line.slice(1) : line;
     if (this.path === '') throw syntaxError(line, 'it has nothing after the !');
@@ -75,7 +82,7 @@ export class Pattern {
     try {
       this.#matches ??= pathTest(this.path);
     } catch (error) {
-      throw syntaxError(this.path, error);
+      throw syntaxError(this.#line, error);
     }
     return this.#matches(path, text);
   }
@@ -135,5 +142,6 @@ function syntaxError(line: ByteString, problem: unknown): PatternSyntaxError {
   const reason = problem instanceof Error ? problem.message : String(problem);
   return new PatternSyntaxError(`pattern "${toText(line)}" is not valid: ${reason}`, {
     cause: problem,
+    line,
   });
 }

@@ -2,7 +2,7 @@ import { FileSyncDefinition } from '../../wire/gen/filesync.ts';
 import { rpcMethod } from '../../wire/rpc.ts';
 import type { Attachable, SessionCall, SessionMethod } from '../attachable.ts';
 import { grpcStatus, SessionError } from '../errors.ts';
-import { PathFilter } from './filter.ts';
+import { PathFilter, type Judge } from './filter.ts';
 import { followLinks, withoutNested } from './follow-links.ts';
 import { PatternSyntaxError } from './glob.ts';
 import { LocalFolder } from './local-folder.ts';
@@ -54,27 +54,33 @@ export class FileSyncProvider implements Attachable {
         { status: grpcStatus.notFound },
       );
     }
-    try {
-      const folder = await LocalFolder.at(mount.root, request.name);
-      const filter = await filterOf(folder, request, call.signal);
-      const counts = await sendFolder(call, folder, filter);
-      this.#onTransfer?.({ name: request.name, ...counts });
-    } catch (error) {
-      throw error instanceof PatternSyntaxError ? patternInvalid(request.name, error) : error;
-    }
+    const folder = await LocalFolder.at(mount.root, request.name);
+    const filter = await filterOf(folder, request, call.signal);
+    const counts = await sendFolder(call, folder, filter);
+    this.#onTransfer?.({ name: request.name, ...counts });
   }
 }
 
 async function filterOf(
   folder: LocalFolder,
-  { includes, excludes, followPaths }: SyncRequest,
+  { name, includes, excludes, followPaths }: SyncRequest,
   signal: AbortSignal,
-): Promise<PathFilter> {
+): Promise<Judge> {
   const targets =
     followPaths.length > 0 ? await followLinks(folder, followPaths, signal) : undefined;
   const wanted =
     targets === undefined ? includes : (withoutNested([...includes, ...targets]) ?? []);
-  return new PathFilter(wanted, excludes);
+  const filter = naming(name, () => new PathFilter(wanted, excludes));
+  return { judge: (path, parent) => naming(name, () => filter.judge(path, parent)) };
+}
+
+/** A pattern that is found invalid is told together with the folder that it is for. */
+function naming<Result>(name: string, filter: () => Result): Result {
+  try {
+    return filter();
+  } catch (error) {
+    throw error instanceof PatternSyntaxError ? patternInvalid(name, error) : error;
+  }
 }
 
 function patternInvalid(name: string, cause: PatternSyntaxError): SessionError {

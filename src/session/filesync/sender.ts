@@ -6,7 +6,7 @@ import type { SessionCall } from '../attachable.ts';
 import { SessionError } from '../errors.ts';
 import { sentMessage } from '../grpc-status.ts';
 import { fileContent } from './file-content.ts';
-import type { PathFilter } from './filter.ts';
+import type { Judge } from './filter.ts';
 import { HardLinks } from './hard-links.ts';
 import { ListedFiles, type ListedFile } from './listed-files.ts';
 import type { LocalFolder } from './local-folder.ts';
@@ -44,7 +44,7 @@ const filesAtOnce = 8;
 export async function sendFolder(
   call: SessionCall,
   folder: LocalFolder,
-  filter: PathFilter,
+  filter: Judge,
 ): Promise<TransferCounts> {
   return new Transfer(call, folder).run(filter);
 }
@@ -63,7 +63,7 @@ class Transfer {
     this.#folder = folder;
   }
 
-  async run(filter: PathFilter): Promise<TransferCounts> {
+  async run(filter: Judge): Promise<TransferCounts> {
     const signal = AbortSignal.any([this.#call.signal, this.#stop.signal]);
     const sending = [
       this.#list(filter, signal),
@@ -83,7 +83,7 @@ class Transfer {
     return { entries: this.#listed.entries, files: this.#files, bytesSent: this.#bytesSent };
   }
 
-  async #list(filter: PathFilter, signal: AbortSignal): Promise<void> {
+  async #list(filter: Judge, signal: AbortSignal): Promise<void> {
     const hardLinks = new HardLinks();
     for await (const entry of walk(this.#folder, filter, signal)) {
       // Before it is announced, for the daemon may ask at once.

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ByteString } from './byte-string.ts';
-import { rootFilterState, type FilterState, type PathFilter } from './filter.ts';
+import { rootFilterState, type FilterState, type Judge } from './filter.ts';
 import { isForbidden, isMissing, type LocalFolder } from './local-folder.ts';
 
 /** Something in a folder, links not followed. */
@@ -45,7 +45,7 @@ interface OpenFolder {
  */
 export async function* walk(
   folder: LocalFolder,
-  filter: PathFilter,
+  filter: Judge,
   signal: AbortSignal,
 ): AsyncGenerator<WalkEntry, void, undefined> {
   const open = [await openFolder(folder, undefined)];
@@ -100,11 +100,7 @@ function* unannounced(open: readonly OpenFolder[]): Generator<WalkEntry, void, u
   }
 }
 
-async function lookAtNext(
-  folder: LocalFolder,
-  filter: PathFilter,
-  current: OpenFolder,
-): Promise<void> {
+async function lookAtNext(folder: LocalFolder, filter: Judge, current: OpenFolder): Promise<void> {
   const names = current.names.slice(current.seen, current.seen + batchSize);
   current.seen += names.length;
   const looks: Promise<JudgedEntry | undefined>[] = [];
