@@ -304,4 +304,10 @@ describe('Rollout', () => {
       hint: expect.stringContaining('mode=userns'),
     });
   });
+
+  it('does not take for such a log what only names the same things', async () => {
+    const usage = await stage({}, [], 'Usage: --oci-worker-apparmor-profile  profile to apply');
+    await usage.send('pods', daemon({ terminated: { exitCode: 1 } }));
+    expect(await failure(usage)).toMatchObject({ hint: expect.stringContaining('Its log') });
+  });
 });

@@ -3,6 +3,7 @@ import type { Logger } from '../shared/logger.ts';
 import { KubernetesError } from './errors.ts';
 import type { Finding } from './finding.ts';
 import type { KubeClient } from './kube-client.ts';
+import { containerName } from './manifests/labels.ts';
 import { modeHint } from './mode-hints.ts';
 
 const logLines = 20;
@@ -26,9 +27,18 @@ export async function hopelessError(
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(logTimeoutMs)]);
     const log = (await client.podLog(at, inTime)).trimEnd();
     const message = log === '' ? text : `${text}; its last lines:\n${log}`;
-    return new KubernetesError(code, message, { hint: modeHint(log) ?? hint });
+    const isDaemon = container === containerName;
+    return new KubernetesError(code, message, {
+      hint: (isDaemon ? modeHint(complaints(log)) : undefined) ?? hint,
+    });
   } catch (failure) {
     logger.debug(`the log of ${name} cannot be read: ${messageOf(failure)}`);
     return new KubernetesError(code, text, { hint });
   }
+}
+
+/** The lines that tell of a failure: others may name the same things, as the usage of the daemon. */
+function complaints(log: string): string {
+  const lines = log.split('\n');
+  return lines.filter((line) => /error|fail|fatal|denied|not permitted/i.test(line)).join('\n');
 }
