@@ -39,12 +39,9 @@ describe('the main entry', () => {
     ['secrets', 'token=abc'],
     ['load', 'true'],
     ['provenance', 'mode=max'],
-    ['driver', 'remote'],
-    ['name', 'shared'],
-    ['connection', 'direct'],
     ['platforms', 'linux/amd64,linux/arm64'],
     ['outputs', 'type=local,dest=out'],
-    ['driver-opts', 'rootless=true'],
+    ['allow', 'security.insecure'],
   ])('says that %s=%s is not supported yet', async (name, value) => {
     const { main } = await runMain({ [name]: value });
     expect(main).toMatchObject({ exitCode: 1 });

@@ -1,4 +1,5 @@
 /** Values of single driver options; all functions throw an `InputError` that names the option. */
+import { parseGoBoolean } from '../shared/go-boolean.ts';
 import { invalidOption, type ScalarOptionName } from './driver-option-names.ts';
 import { durationForm, parseGoDuration } from './go-duration.ts';
 import {
@@ -62,8 +63,8 @@ export function drainTimeoutOf(written: WrittenOption): number {
 
 /** A boolean as Go reads it. */
 export function booleanOf(written: WrittenOption): boolean {
-  if (/^(?:1|t|T|true|TRUE|True)$/.test(written.value)) return true;
-  if (/^(?:0|f|F|false|FALSE|False)$/.test(written.value)) return false;
+  const value = parseGoBoolean(written.value);
+  if (value !== undefined) return value;
   throw invalidOption({ ...written, problem: 'is not a boolean', expected: 'true or false' });
 }
 

@@ -1,3 +1,4 @@
+import { isGoTrue, parseGoBoolean } from '../shared/go-boolean.ts';
 import { InputError, invalidInput, quote } from './errors.ts';
 import { nearestName } from './nearest-name.ts';
 
@@ -33,12 +34,10 @@ const texts = new Set([
 const compressions = ['uncompressed', 'gzip', 'estargz', 'zstd'];
 const annotation =
   /^annotation(?:-(?:index|index-descriptor|manifest|manifest-descriptor))?(?:\[[A-Za-z0-9_/-]+\])?\.\S+$/;
-const goTrue = /^(?:1|t|T|true|TRUE|True)$/;
-const goFalse = /^(?:0|f|F|false|FALSE|False)$/;
 
 /** Whether a flag of an exporter is on; present but empty means on. */
 export function isTrueAttr(value: string | undefined): boolean {
-  return value === '' || (value !== undefined && goTrue.test(value));
+  return value === '' || (value !== undefined && isGoTrue(value));
 }
 
 /**
@@ -59,7 +58,7 @@ export function checkImageAttrs(attrs: Attrs): string[] {
 }
 
 function checkBoolean(key: string, value: string): void {
-  if (goTrue.test(value) || goFalse.test(value) || (value === '' && flags.has(key))) return;
+  if (parseGoBoolean(value) !== undefined || (value === '' && flags.has(key))) return;
   throw invalidAttr(key, value, 'true or false');
 }
 
@@ -90,7 +89,7 @@ function invalidAttr(key: string, value: string, expected: string): InputError {
 
 /** Pairs that exclude each other. */
 function checkCombinations(attrs: Attrs): void {
-  const ociOff = goFalse.test(attrs['oci-mediatypes'] ?? '');
+  const ociOff = parseGoBoolean(attrs['oci-mediatypes'] ?? '') === false;
   const compression = attrs.compression ?? '';
   const pairs: readonly (readonly [boolean, string, string])[] = [
     [
@@ -98,13 +97,9 @@ function checkCombinations(attrs: Attrs): void {
       `compression=${compression}`,
       'oci-mediatypes=false',
     ],
+    [ociOff && isGoTrue(attrs['oci-artifact'] ?? ''), 'oci-artifact=true', 'oci-mediatypes=false'],
     [
-      ociOff && goTrue.test(attrs['oci-artifact'] ?? ''),
-      'oci-artifact=true',
-      'oci-mediatypes=false',
-    ],
-    [
-      goTrue.test(attrs['rewrite-timestamp'] ?? '') && isTrueAttr(attrs.unpack),
+      isGoTrue(attrs['rewrite-timestamp'] ?? '') && isTrueAttr(attrs.unpack),
       'rewrite-timestamp=true',
       'unpack=true',
     ],
