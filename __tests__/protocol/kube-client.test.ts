@@ -10,6 +10,7 @@ import type { KubeConfig } from '../../src/kubernetes/kube-config.ts';
 import { createTargetReader } from '../../src/kubernetes/kube-credentials.ts';
 import { createKubeClient, type KubeClientOptions } from '../../src/kubernetes/kube-http-client.ts';
 import { type Answer, FakeKubeApi, json, refuse } from '../fakes/fake-kube-api.ts';
+import { startTcpProxy } from '../helpers/tcp-proxy.ts';
 import { TestAuthority } from '../fakes/test-certificates.ts';
 
 const never = new AbortController().signal;
@@ -186,6 +187,59 @@ describe('what may pass by itself', () => {
       message: 'cannot get pods "b-1" in namespace "ci": etcdserver: leader changed',
     });
     expect(api.requests).toHaveLength(5);
+  });
+
+  it.each([
+    ['429', 429],
+    ['500', 500],
+    ['503', 503],
+  ])(
+    'is waited for where the server has answered before: %s for a while',
+    async (_, status) => {
+      let count = 0;
+      const api = await serve((_request, response) => {
+        count += 1;
+        // More failures than a server that was never heard of is forgiven.
+        if (count > 1 && count < 7) refuse(response, status, 'for a while');
+        else json(response, 200, pod);
+      });
+      const client = clientOf(api.config());
+      await getPod(client);
+      await expect(getPod(client)).resolves.toMatchObject({ object: pod });
+      expect(api.requests).toHaveLength(7);
+    },
+    20_000,
+  );
+
+  it('is waited for while the server is restarted', async () => {
+    const api = await serve((_request, response) => {
+      json(response, 200, pod);
+    });
+    const proxy = await startTcpProxy({ host: '127.0.0.1', port: api.port });
+    open.push(proxy);
+    const config = api.config();
+    const server = `http://127.0.0.1:${String(proxy.port)}`;
+    const client = clientOf({ ...config, cluster: { ...config.cluster, server } });
+    await getPod(client);
+    await proxy[Symbol.asyncDispose]();
+    const reading = getPod(client);
+    // Longer than the five attempts take.
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    open.push(await startTcpProxy({ host: '127.0.0.1', port: api.port }, proxy.port));
+    await expect(reading).resolves.toMatchObject({ object: pod });
+  }, 20_000);
+
+  it('is not waited for longer than an outage may last', async () => {
+    let isUp = true;
+    const api = await serve((_request, response) => {
+      if (isUp) json(response, 200, pod);
+      else refuse(response, 503, 'down');
+      isUp = false;
+    });
+    const client = clientOf(api.config(), {}, { outageMs: 1 });
+    await getPod(client);
+    await expect(getPod(client)).rejects.toMatchObject({ httpStatus: 503 });
+    expect(api.requests).toHaveLength(6);
   });
 
   it('names what is in between when that answers', async () => {

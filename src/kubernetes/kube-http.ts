@@ -19,11 +19,22 @@ export interface KubeHttpLimits {
   readonly answerTimeoutMs: number;
   /** For creates, which an admission webhook may keep for 30 s; default 35 000. */
   readonly createTimeoutMs: number;
+  /**
+   * How long a server that has answered before may be away or overloaded, as while it is restarted;
+   * a third of that for errors of its own (500). Default 30 000.
+   */
+  readonly outageMs: number;
 }
 
-const defaultLimits: KubeHttpLimits = { answerTimeoutMs: 15_000, createTimeoutMs: 35_000 };
+const defaultLimits: KubeHttpLimits = {
+  answerTimeoutMs: 15_000,
+  createTimeoutMs: 35_000,
+  outageMs: 30_000,
+};
+/** For a server that has not answered yet, since it may be a wrong address. */
 const retries = 4;
 const firstRetryMs = 100;
+const longestBackOffMs = 2_000;
 const longestRetryMs = 10_000;
 /** Well under the minute after which many load balancers forget an idle connection. */
 const socketKeepAliveMs = 30_000;
@@ -66,7 +77,7 @@ export class ApiRefusal extends Error {
  * HTTP to the API server over kept connections.
  *
  * Retries what may pass by itself: 429 and 5xx, honouring Retry-After, and connections that fail or
- * break. A create may so be sent twice: its caller takes "already exists" for success. Credentials
+ * break; for half a minute where the server has answered before, else four times. A create may so be sent twice: its caller takes "already exists" for success. Credentials
  * that are refused (401) are renewed once. Throws `ApiRefusal`, `KUBE_API_UNREACHABLE`, what
  * `resolveTarget` throws, or the signal's reason.
  */
@@ -76,6 +87,7 @@ export class KubeHttp implements Disposable {
   readonly #agent = new SocketAgent();
   /** The last target that was answered with 401. */
   #refused: ApiTarget | undefined;
+  #hasAnswered = false;
 
   constructor(resolveTarget: ResolveApiTarget, limits: Partial<KubeHttpLimits> = {}) {
     this.#resolveTarget = resolveTarget;
@@ -84,6 +96,7 @@ export class KubeHttp implements Disposable {
 
   async call(call: ApiCall, signal: AbortSignal): Promise<ApiAnswer> {
     let renewed = false;
+    const startedAt = performance.now();
     for (let attempt = 0; ; attempt += 1) {
       // Before the clock of the answer starts: a credential plugin may take longer than that.
       const target = await this.#resolveTarget(signal, this.#refused);
@@ -94,7 +107,7 @@ export class KubeHttp implements Disposable {
         // A token may have been rotated since it was read: once, a new one is tried.
         const renew: boolean = !renewed && this.#noteRefusal(failure, target);
         const waitMs = renew ? 0 : retryDelayMs(failure, attempt);
-        if (waitMs === undefined) throw failure;
+        if (waitMs === undefined || !this.#mayRetry(failure, attempt, startedAt)) throw failure;
         renewed ||= renew;
         await sleep(waitMs, undefined, { signal });
       }
@@ -127,6 +140,14 @@ export class KubeHttp implements Disposable {
     this.#agent.destroy();
   }
 
+  #mayRetry(failure: unknown, attempt: number, startedAt: number): boolean {
+    if (attempt < retries) return true;
+    if (!this.#hasAnswered) return false;
+    const { outageMs } = this.#limits;
+    const isOwnError = failure instanceof ApiRefusal && failure.httpStatus === 500;
+    return performance.now() - startedAt < (isOwnError ? outageMs / 3 : outageMs);
+  }
+
   /** Whether it is a 401, after which the target's credentials are not used again. */
   #noteRefusal(failure: unknown, target: ApiTarget): boolean {
     if (!(failure instanceof ApiRefusal) || failure.httpStatus !== 401) return false;
@@ -144,6 +165,7 @@ export class KubeHttp implements Disposable {
       if (status < 200 || status > 299) throw await refusal(response);
       const date = Date.parse(response.headers.date ?? '');
       const text = await readAll(response);
+      this.#hasAnswered = true;
       return { text, serverTimeMs: Number.isNaN(date) ? Date.now() : date };
     } catch (failure) {
       // Where the socket would only say that it was closed.
@@ -225,8 +247,8 @@ class SocketAgent extends Agent {
 
 /** Undefined: not to be retried. */
 function retryDelayMs(failure: unknown, attempt: number): number | undefined {
-  if (attempt >= retries) return undefined;
-  const backOffMs = firstRetryMs * 2 ** attempt * (0.75 + Math.random() / 2);
+  const doubledMs = Math.min(firstRetryMs * 2 ** attempt, longestBackOffMs);
+  const backOffMs = doubledMs * (0.75 + Math.random() / 2);
   if (!(failure instanceof ApiRefusal)) return isBrokenConnection(failure) ? backOffMs : undefined;
   const { httpStatus, retryAfterMs } = failure;
   if (httpStatus !== 429 && httpStatus < 500) return undefined;

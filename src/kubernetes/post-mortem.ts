@@ -10,6 +10,9 @@ import {
   type OwnerEnd,
 } from './loss.ts';
 
+/** With the stream the API server may have gone, too. */
+const readTimeoutMs = 5_000;
+
 /** The Job that a builder hangs on. */
 export interface BuilderOwner {
   readonly name: string;
@@ -40,7 +43,7 @@ export interface PostMortemOptions {
 /**
  * Finds out why a connection ended, reading the pod, its events, its node and its owner anew.
  *
- * Never throws but for the signal: what cannot be read is left out.
+ * Never throws but for the signal: what cannot be read within 5 s is left out.
  */
 export async function explainLoss(
   client: KubeClient,
@@ -48,11 +51,12 @@ export async function explainLoss(
   options: PostMortemOptions,
 ): Promise<Explanation> {
   const { signal, cause, step } = options;
+  const inTime = AbortSignal.any([signal, AbortSignal.timeout(readTimeoutMs)]);
   const [now, events, node, ownerEnd] = await Promise.all([
-    readPod(client, connected, signal),
-    readEvents(client, connected, signal),
-    readNode(client, connected, signal),
-    readOwnerEnd(client, connected, options),
+    readPod(client, connected, inTime),
+    readEvents(client, connected, inTime),
+    readNode(client, connected, inTime),
+    readOwnerEnd(client, connected, { owner: options.owner, signal: inTime }),
   ]);
   signal.throwIfAborted();
   const evidence = { current: now.pod ?? options.lastSeen, gone: now.gone, node, ownerEnd };
@@ -138,7 +142,7 @@ async function readNode(
 async function readOwnerEnd(
   client: KubeClient,
   { namespace }: ConnectedPod,
-  { owner, signal }: PostMortemOptions,
+  { owner, signal }: Pick<PostMortemOptions, 'owner' | 'signal'>,
 ): Promise<OwnerEnd | undefined> {
   if (owner === undefined) return undefined;
   const ended = await client
