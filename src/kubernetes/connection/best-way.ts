@@ -48,7 +48,7 @@ export async function bestWay(ways: PodWays, logger: Logger, signal: AbortSignal
     );
     return won;
   } catch (error) {
-    throw error instanceof RaceLost ? failureOf(ways.pod, error) : error;
+    throw error instanceof RaceLost ? failureOf(ways, error) : error;
   }
 }
 
@@ -134,10 +134,11 @@ function reasonOf(failure: unknown): string {
   return failure === undefined ? 'it did not get through in time' : messageOf(failure);
 }
 
-function failureOf(pod: string, { failures }: RaceLost): unknown {
+function failureOf({ pod, isStarting }: PodWays, { failures }: RaceLost): unknown {
   const [direct, ...others] = order.map((_way, index) => failures.get(index));
   // A runner that cannot reach pods will not do so later.
-  const hopes = [kindOf(direct) === 'not-listening' ? direct : undefined, ...others];
+  const mayListen = isStarting && kindOf(direct) === 'not-listening';
+  const hopes = [mayListen ? direct : undefined, ...others];
   const hope = hopes.findLast(
     (failure) => failure !== undefined && ['not-listening', 'passing'].includes(kindOf(failure)),
   );

@@ -34,13 +34,23 @@ export function tlsSecretName(workload: string): string {
  * A new name, so that pods which run go on with theirs, and the same one for all who renew at once.
  */
 export function renewedSecretName(workload: string, cert: string): string {
-  const until = new X509Certificate(cert).validToDate.toISOString().slice(0, 10);
+  const until = validUntil(cert).toISOString().slice(0, 10);
   return `${tlsSecretName(workload)}-${until.replaceAll('-', '')}`;
 }
 
 /** Whether a pool's certificate is in its last month. */
 export function isDueForRenewal(cert: string, nowMs: number): boolean {
-  return new X509Certificate(cert).validToDate.getTime() - nowMs < renewalMs;
+  return endsWithinRenewal(validUntil(cert), nowMs);
+}
+
+/** The same by the end of its validity. */
+export function endsWithinRenewal(validUntil: Date, nowMs: number): boolean {
+  return validUntil.getTime() - nowMs < renewalMs;
+}
+
+/** The end of a certificate's validity. */
+export function validUntil(cert: string): Date {
+  return new X509Certificate(cert).validToDate;
 }
 
 /** How long new certificates are to be good for. */
