@@ -211,6 +211,25 @@ describe('a claim', () => {
     expect(fake.calls).not.toContain('PATCH pods');
   });
 
+  it('takes as many calls in a pool of 200 pods that are all in use', async () => {
+    const pods = Array.from({ length: 200 }, (_item, index) => fake.addPod(`p-${index}`));
+    for (const { metadata } of pods) {
+      const [lease] = builds();
+      if (lease === undefined) await run('one', { strategy: 'least-busy' }).claim();
+      else {
+        const { uid } = metadata;
+        const ownerReferences = [{ apiVersion: 'v1', kind: 'Pod', name: metadata.name, uid }];
+        const name = `of-${metadata.name}`;
+        const copied = { ...lease.metadata, name, uid: `lease-${uid}`, ownerReferences };
+        fake.leases.set(name, { ...lease, metadata: copied });
+      }
+    }
+    const before = fake.calls.length;
+    await release(await run('two').claim());
+    expect(fake.calls.length - before).toBeLessThanOrEqual(6);
+    expect(builds().length).toBe(200);
+  });
+
   it('waits for a pod, and until then can be cancelled', async () => {
     const cancel = new AbortController();
     const { outcome, done } = waiting(run('one'), cancel.signal);

@@ -24,20 +24,23 @@ export class PoolView {
   /** Those that wait, first come first. */
   readonly queue: readonly Lease[];
   readonly #builds: readonly Lease[];
+  readonly #loads = new Map<string | undefined, number>();
   readonly #expiries: readonly number[];
 
   /** `nowMs` by the server's clock. */
   constructor(leases: readonly Lease[], nowMs: number) {
     const live = leases.filter((lease) => isLive(lease, nowMs));
-    this.expired = leases.filter((lease) => !live.includes(lease));
+    this.expired = leases.filter((lease) => !isLive(lease, nowMs));
     this.queue = live.filter((lease) => claimKind(lease) === 'queue').sort(byCreation);
     this.#builds = live.filter((lease) => claimKind(lease) === 'build');
+    for (const uid of this.#builds.map(podUidOf)) {
+      this.#loads.set(uid, (this.#loads.get(uid) ?? 0) + 1);
+    }
     this.#expiries = live.map((lease) => expiresAtMs(lease) - nowMs);
   }
 
   /** How many builds run on a pod. */
-  readonly loadOf = ({ metadata }: Pod): number =>
-    this.#builds.filter((lease) => podUidOf(lease) === metadata.uid).length;
+  readonly loadOf = ({ metadata }: Pod): number => this.#loads.get(metadata.uid) ?? 0;
 
   get hasBuilds(): boolean {
     return this.#builds.length > 0;
