@@ -59,10 +59,16 @@ export function explainRefusal(message: string): {
         'choose one with namespace= in driver-opts.',
     };
   }
-  if (message.includes('must be less than or equal to') || message.includes('maximum')) {
+  if (/must be less than or equal to|maximum|minimum/.test(message)) {
     return {
       code: 'BUILDER_REFUSED',
       hint: 'Change requests.* or limits.* in driver-opts to what the namespace allows.',
+    };
+  }
+  if (message.includes('failed calling webhook')) {
+    return {
+      code: 'BUILDER_REFUSED',
+      hint: 'An admission webhook of the cluster does not answer: have it repaired, or the namespace exempted.',
     };
   }
   return {

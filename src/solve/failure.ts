@@ -80,6 +80,10 @@ const hints: readonly (readonly [RegExp, string])[] = [
     'Raise `limits.ephemeral-storage` in `driver-opts`, or use nodes with larger disks.',
   ],
   [
+    /did not complete successfully: exit code: 137$/,
+    'The step was killed, most likely for memory: raise `limits.memory` in `driver-opts`, or let it use less.',
+  ],
+  [
     /exec format error/,
     'The step runs a program of another architecture than the node has: check `platforms` and the base image.',
   ],

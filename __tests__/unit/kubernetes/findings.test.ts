@@ -386,6 +386,24 @@ describe('findAll', () => {
       ]);
     });
 
+    it.each([
+      ['maximum memory usage per Container is 1Gi, but limit is 2Gi', /limits/],
+      ['minimum cpu usage per Container is 100m, but request is 10m', /requests/],
+      ['violates PodSecurity "baseline:latest": privileged', /pod-security|mode=/],
+      ['admission webhook "x" denied the request: no', /policy/],
+    ])('hint at what to change: %s', (message, hint) => {
+      expect(find({ workloads: [refused(`pods "b" is forbidden: ${message}`)] })).toMatchObject([
+        { severity: 'fatal', hint: expect.stringMatching(hint) },
+      ]);
+    });
+
+    it('by a webhook that does not answer may pass', () => {
+      const message = 'Internal error occurred: failed calling webhook "x": connection refused';
+      expect(find({ workloads: [refused(message)] })).toMatchObject([
+        { severity: 'stuck', hint: expect.stringContaining('does not answer') },
+      ]);
+    });
+
     it('only matter less when there are others', () => {
       expect(find({ workloads: [refused(quota)], pods: [pod({})] })[0]?.severity).toBe('waiting');
     });

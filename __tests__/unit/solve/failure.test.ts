@@ -74,6 +74,10 @@ describe('hintFor', () => {
     { message: 'write /a: no space left on device', hint: 'ephemeral-storage' },
     { message: 'exec /bin/sh: exec format error', hint: 'platforms' },
     {
+      message: 'process "/bin/sh -c make" did not complete successfully: exit code: 137',
+      hint: 'limits.memory',
+    },
+    {
       message: plainMessage(
         'failed to compute cache key: failed to calculate checksum of ref a::b: "/x": not found',
       ),
