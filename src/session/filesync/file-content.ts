@@ -1,12 +1,14 @@
 import type { FileHandle } from 'node:fs/promises';
 import type { ListedFile } from './listed-files.ts';
 import type { LocalFolder } from './local-folder.ts';
+import type { SmallFiles } from './small-files.ts';
 
 /** Content per packet: below this packets cost more than they carry, above it memory. */
 const chunkBytes = 256 * 1024;
 
 /**
- * The content of a file in chunks of up to 256 KiB, each its own memory, one read ahead.
+ * The content of a file in chunks of up to 256 KiB, each its own memory, one read ahead; a small
+ * one in one chunk.
  *
  * Throws `SessionError` `SESSION_CONTEXT_UNREADABLE` when the file cannot be read, and when it has
  * not as many bytes as it was listed with, where fsutil would pass on what it happens to find: a
@@ -15,7 +17,14 @@ const chunkBytes = 256 * 1024;
 export async function* fileContent(
   folder: LocalFolder,
   file: ListedFile,
+  small: SmallFiles,
 ): AsyncGenerator<Buffer, void, undefined> {
+  const whole = await readOf(folder, file, small.read(file));
+  // Of another length, it is read again with more care, and judged.
+  if (whole?.length === file.sizeBytes) {
+    if (whole.length > 0) yield whole;
+    return;
+  }
   await using handle = await openListed(folder, file);
   let leftBytes = file.sizeBytes;
   let ahead = startRead(handle, leftBytes);
@@ -42,11 +51,11 @@ async function openListed(folder: LocalFolder, file: ListedFile): Promise<FileHa
   }
 }
 
-async function readOf(
+async function readOf<Content>(
   folder: LocalFolder,
   file: ListedFile,
-  reading: Promise<Buffer>,
-): Promise<Buffer> {
+  reading: Promise<Content>,
+): Promise<Content> {
   try {
     return await reading;
   } catch (error) {

@@ -1,4 +1,4 @@
-import { constants, type BigIntStats } from 'node:fs';
+import { closeSync, constants, openSync, readSync, type BigIntStats } from 'node:fs';
 import { lstat, open, readdir, readlink, realpath, stat, type FileHandle } from 'node:fs/promises';
 import { getSystemErrorMessage } from 'node:util';
 import { messageOf } from '../../shared/errors.ts';
@@ -9,6 +9,8 @@ const missingCodes: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR']);
 const forbiddenCodes: ReadonlySet<unknown> = new Set(['EACCES', 'EPERM']);
 /** What opening a link fails with when links are not to be followed. */
 const linkCodes: ReadonlySet<unknown> = new Set(['ELOOP']);
+
+const openFlags = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
 
 /** A folder of this machine that is sent; all paths are relative to it. */
 export class LocalFolder {
@@ -60,8 +62,18 @@ export class LocalFolder {
    * for.
    */
   async openFile(path: ByteString): Promise<FileHandle> {
-    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
-    return open(this.#locate(path), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    return open(this.#locate(path), openFlags);
+  }
+
+  /** Up to `maxBytes` from the beginning of a file, opened as by `openFile`, at once. */
+  readNow(path: ByteString, maxBytes: number): Buffer {
+    const descriptor = openSync(this.#locate(path), openFlags);
+    try {
+      const buffer = Buffer.allocUnsafe(maxBytes);
+      return buffer.subarray(0, readSync(descriptor, buffer, 0, maxBytes, null));
+    } finally {
+      closeSync(descriptor);
+    }
   }
 
   /** The error for an entry that cannot be read; `cause` is the system's error. */

@@ -11,6 +11,7 @@ import { HardLinks } from './hard-links.ts';
 import { ListedFiles, type ListedFile } from './listed-files.ts';
 import type { LocalFolder } from './local-folder.ts';
 import { RequestQueue } from './request-queue.ts';
+import { SmallFiles } from './small-files.ts';
 import { statMessage } from './stat.ts';
 import { walk, type WalkEntry } from './walk.ts';
 
@@ -52,6 +53,7 @@ export async function sendFolder(
 class Transfer {
   readonly #call: SessionCall;
   readonly #folder: LocalFolder;
+  readonly #small: SmallFiles;
   readonly #listed = new ListedFiles();
   readonly #requests = new RequestQueue();
   readonly #stop = new AbortController();
@@ -61,6 +63,7 @@ class Transfer {
   constructor(call: SessionCall, folder: LocalFolder) {
     this.#call = call;
     this.#folder = folder;
+    this.#small = new SmallFiles(folder);
   }
 
   async run(filter: Judge): Promise<TransferCounts> {
@@ -121,7 +124,7 @@ class Transfer {
   async #sendContent(id: number, file: ListedFile, signal: AbortSignal): Promise<void> {
     this.#files += 1;
     if (!file.isSocket) {
-      for await (const chunk of fileContent(this.#folder, file)) {
+      for await (const chunk of fileContent(this.#folder, file, this.#small)) {
         signal.throwIfAborted();
         this.#bytesSent += chunk.length;
         await this.#call.send(dataPacketPieces(id, chunk));

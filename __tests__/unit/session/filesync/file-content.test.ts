@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { fileContent } from '../../../../src/session/filesync/file-content.ts';
 import { LocalFolder } from '../../../../src/session/filesync/local-folder.ts';
+import { SmallFiles } from '../../../../src/session/filesync/small-files.ts';
 
 const chunkBytes = 256 * 1024;
 const file = { path: 'disk-image', sizeBytes: 4 * chunkBytes, isSocket: false };
@@ -57,7 +58,7 @@ describe('reading ahead', () => {
       unhandled.push(reason);
     };
     process.on('unhandledRejection', onUnhandled);
-    const content = fileContent(folder, file);
+    const content = fileContent(folder, file, new SmallFiles(folder));
 
     expect((await content.next()).value).toHaveLength(chunkBytes);
     handle.second.reject(Object.assign(new Error('EIO: i/o error, read'), { errno: -5 }));
@@ -73,7 +74,7 @@ describe('reading ahead', () => {
   });
 
   it('does not close the file under a read when nobody wants the rest', async () => {
-    const content = fileContent(folder, file);
+    const content = fileContent(folder, file, new SmallFiles(folder));
     await content.next();
     const ending = content.return(undefined);
     await nextTurn();
