@@ -333,6 +333,20 @@ describe('missing rights', () => {
     expect(lines).toEqual([]);
   });
 
+  it('are told at once, and what else was asked is given up', async () => {
+    const closed = Promise.withResolvers<void>();
+    const { result } = await run({
+      answers: {
+        selfsubjectrulesreviews: reviewed([]),
+        pods: (response) => {
+          response.on('close', closed.resolve);
+        },
+      },
+    });
+    await expect(result).rejects.toBeInstanceOf(MissingRightsError);
+    await closed.promise;
+  });
+
   it('do not hide that the namespace is missing', async () => {
     const { result } = await run({
       answers: {
@@ -485,6 +499,16 @@ describe('quotas and limits', () => {
       hint: expect.stringMatching(/^Lower requests\.memory or replicas.* Let jobs share a builder/),
     });
     expect(created(api)).toEqual([]);
+  });
+
+  it('count the Secret of a connection other than by exec', async () => {
+    const full = { secrets: '1' };
+    const answers = { resourcequotas: items(quota(full, full)) };
+    expect(await (await run({ answers })).result).toMatchObject({ mode: 'privileged' });
+    const { result } = await run({ answers, builder: { connection: 'auto' } });
+    await expect(result).rejects.toMatchObject({
+      message: expect.stringMatching(/has 0 of 1 secrets left, and the builder asks for 1$/),
+    });
   });
 
   it('count what admission fills in', async () => {

@@ -39,6 +39,20 @@ export interface Preflight {
  */
 export async function preflight(
   client: KubeClient,
+  input: PreflightInput,
+  signal: AbortSignal,
+): Promise<Preflight> {
+  const done = new AbortController();
+  try {
+    return await check(client, input, AbortSignal.any([signal, done.signal]));
+  } finally {
+    // After a failure, nobody waits for the other answers.
+    done.abort();
+  }
+}
+
+async function check(
+  client: KubeClient,
   { spec, connection, notices }: PreflightInput,
   signal: AbortSignal,
 ): Promise<Preflight> {
@@ -55,7 +69,8 @@ export async function preflight(
   ]);
   const judgement = await judgePods(client, { spec, trial }, signal);
   const bounds = { quotas: quotas?.items, ranges: ranges?.items };
-  const refusal = noRoom(spec, judgement, bounds) ?? judgement.refusal;
+  const hasTls = connection !== 'exec' && may('create', 'secrets') !== false;
+  const refusal = noRoom({ spec, hasTls, ...judgement }, bounds) ?? judgement.refusal;
   // Of steps that start together, the others' builder may be there by now, and be what takes the room.
   if (refusal !== undefined && !(await exists(client, spec, signal))) throw refusal;
   for (const finding of judgement.findings) notices.once(finding);

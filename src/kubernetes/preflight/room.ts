@@ -12,17 +12,23 @@ export interface Bounds {
   readonly ranges: readonly LimitRange[] | undefined;
 }
 
+/** What is to be made. */
+export interface Planned extends Pick<PodJudgement, 'pod' | 'isAdmitted'> {
+  readonly spec: BuilderSpec;
+  /** Whether certificates will be kept in a Secret. */
+  readonly hasTls: boolean;
+}
+
 /** The error for a builder that the namespace has no room for: all that is short, at once. */
 export function noRoom(
-  spec: BuilderSpec,
-  { pod, isAdmitted }: Pick<PodJudgement, 'pod' | 'isAdmitted'>,
+  { spec, hasTls, pod, isAdmitted }: Planned,
   { quotas = [], ranges = [] }: Bounds,
 ): KubernetesError | undefined {
   const { namespace, driver } = spec;
   const { replicas, stateVolume } = driver;
   const claim = stateVolume.kind === 'claim' ? stateVolume : undefined;
   const whole = isAdmitted ? pod : withDefaults(pod, ranges);
-  const demand = { pod: whole, replicas, objects: objectsOf(spec), claim };
+  const demand = { pod: whole, replicas, objects: objectsOf(spec, hasTls), claim };
   const shortfalls = findShortfalls(quotas, demand);
   if (shortfalls.length > 0) {
     return new KubernetesError(
@@ -47,8 +53,8 @@ export function noRoom(
 }
 
 /** Counts by resource and group, of what is made beside the pods. */
-function objectsOf(spec: BuilderSpec): Record<string, number> {
-  const { files, isPool, tls } = spec;
+function objectsOf(spec: BuilderSpec, hasTls: boolean): Record<string, number> {
+  const { files, isPool } = spec;
   const made =
     workloadResource(spec) === 'deployments'
       ? { 'deployments.apps': 1, 'replicasets.apps': 1 }
@@ -59,6 +65,6 @@ function objectsOf(spec: BuilderSpec): Record<string, number> {
     ...made,
     ...(isPool ? { 'poddisruptionbudgets.policy': 1 } : { 'jobs.batch': 1 }),
     configmaps: hasFiles(false) + (isPool ? 1 : 0),
-    secrets: hasFiles(true) + (tls === undefined ? 0 : 1),
+    secrets: hasFiles(true) + (hasTls ? 1 : 0),
   };
 }
