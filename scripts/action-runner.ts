@@ -56,11 +56,17 @@ export class Job implements Disposable {
     return this.#exported;
   }
 
-  step(inputs: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Step {
+  /** `action` is the folder of its `action.yml`. */
+  step(
+    inputs: Readonly<Record<string, string>>,
+    env: Readonly<Record<string, string>> = {},
+    action: '.' | 'setup' = '.',
+  ): Step {
     this.#steps += 1;
     const folder = join(this.temp, `step-${String(this.#steps)}`);
     mkdirSync(folder);
     return new Step({
+      action,
       folder,
       workspace: this.#options.workspace,
       inputs,
@@ -100,6 +106,7 @@ export class Job implements Disposable {
 }
 
 interface StepOptions {
+  readonly action: string;
   readonly folder: string;
   readonly workspace: string;
   readonly inputs: Readonly<Record<string, string>>;
@@ -126,7 +133,8 @@ export class Step {
 
   #start(phase: 'main' | 'post'): RunningStep {
     const files = this.#commandFiles(phase);
-    const { inputs, runs } = readActionYml();
+    const { action } = this.#options;
+    const { inputs, runs } = readActionYml(action);
     const env: Record<string, string> = { ...this.#options.env() };
     for (const [name, value] of Object.entries({ ...inputs, ...this.#options.inputs })) {
       env[`INPUT_${name.replaceAll(' ', '_').toUpperCase()}`] = value;
@@ -134,7 +142,7 @@ export class Step {
     for (const [name, value] of Object.entries(this.#state)) env[`STATE_${name}`] = value;
     Object.assign(env, files);
     const startedMs = performance.now();
-    const child = spawn(process.execPath, [join(root, runs[phase])], {
+    const child = spawn(process.execPath, [join(root, action, runs[phase])], {
       cwd: this.#options.workspace,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -217,8 +225,8 @@ interface ActionYml {
   readonly runs: { readonly main: string; readonly post: string };
 }
 
-function readActionYml(): ActionYml {
-  const { inputs, runs } = parse(readFileSync(join(root, 'action.yml'), 'utf8')) as {
+function readActionYml(action: string): ActionYml {
+  const { inputs, runs } = parse(readFileSync(join(root, action, 'action.yml'), 'utf8')) as {
     inputs: Record<string, { default?: string | boolean | number } | null>;
     runs: { main: string; post: string };
   };

@@ -40,7 +40,7 @@ export interface BuildRequest {
 export async function build(request: BuildRequest): Promise<BuildResult> {
   using _small = keepYoungSpaceSmall();
   const { options, connected, logger } = request;
-  const { name } = connected.builder.state;
+  const { name, nodeName, driver } = connected.builder;
   const lines = new LineWriter((text) => {
     logger.info(text);
   });
@@ -48,7 +48,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
     write: (text) => {
       lines.write(text);
     },
-    header: `building with "${name}" instance using kubernetes driver`,
+    header: `building with "${name}" instance using ${driver} driver`,
   });
   const transfers: Transfer[] = [];
   const ref = randomIdentity();
@@ -64,7 +64,7 @@ export async function build(request: BuildRequest): Promise<BuildResult> {
       }
     });
     return buildResult(response.ExporterResponse, {
-      reference: { builder: name, node: connected.builder.state.workload, ref },
+      reference: { builder: name, node: nodeName, ref },
       exporters: options.build.exporters,
       warnings: display.warnings(),
     });

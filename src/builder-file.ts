@@ -1,8 +1,9 @@
 /** What the setup step leaves for the steps that name its builder: `<runner temp>/kube-buildx/<name>.json`. */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 
 import { ActionError } from './action/errors.ts';
+import { handoverPath } from './options/builder-name.ts';
 import { nodeForPlatforms } from './options/builder-node.ts';
 import type { ActionOptions, BuilderOptions, Platform, RemoteEndpoint } from './options/options.ts';
 
@@ -22,14 +23,9 @@ export interface BuilderFile {
   readonly nodes: readonly BuilderNode[];
 }
 
-/** Names come from users: those that could leave the folder never got this far. */
-function pathOf(runnerTemp: string, name: string): string {
-  return join(runnerTemp, 'kube-buildx', `${name}.json`);
-}
-
 /** Writes the file for its owner alone, since a kubeconfig has credentials. */
 export function writeBuilderFile(runnerTemp: string, file: BuilderFile): void {
-  const path = pathOf(runnerTemp, file.name);
+  const path = handoverPath(runnerTemp, file.name);
   mkdirSync(dirname(path), { recursive: true });
   rmSync(path, { force: true });
   writeFileSync(path, JSON.stringify(file), { mode: 0o600, flag: 'wx' });
@@ -37,7 +33,7 @@ export function writeBuilderFile(runnerTemp: string, file: BuilderFile): void {
 
 /** Undefined where no setup step of this job made a builder of that name. */
 export function readBuilderFile(runnerTemp: string, name: string): BuilderFile | undefined {
-  const path = pathOf(runnerTemp, name);
+  const path = handoverPath(runnerTemp, name);
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
@@ -54,7 +50,7 @@ export function readBuilderFile(runnerTemp: string, name: string): BuilderFile |
 
 /** Removes the file, if it is there. */
 export function removeBuilderFile(runnerTemp: string, name: string): void {
-  rmSync(pathOf(runnerTemp, name), { force: true });
+  rmSync(handoverPath(runnerTemp, name), { force: true });
 }
 
 /** The node in the words of the file. */

@@ -1,14 +1,14 @@
 /** Work on a builder, given up as soon as nobody is left to do it. */
 import type { BuildkitConnection } from './buildkit/connection.ts';
 import { looksLikeLoss } from './infrastructure.ts';
-import type { Builder } from './kubernetes/driver.ts';
-import type { BuilderLost } from './kubernetes/loss.ts';
+import type { BuilderAtWork } from './builder-at-work.ts';
+import { BuilderLost } from './kubernetes/loss.ts';
 import { Liveness, type Silence } from './liveness.ts';
 import { SolveError } from './solve/errors.ts';
 import { StillWaiting } from './still-waiting.ts';
 
 export interface WatchOptions {
-  readonly builder: Pick<Builder, 'podLost' | 'explainLoss' | 'podAnswers'>;
+  readonly builder: Pick<BuilderAtWork, 'podLost' | 'explainLoss' | 'podAnswers'>;
   readonly connection: Pick<BuildkitConnection, 'bytesRead' | 'cut' | 'info'>;
   /** What the work is at, such as `[2/3] RUN make`, for the reason of a loss. */
   readonly step: () => string | undefined;
@@ -74,5 +74,6 @@ async function explained(
   const lost = await builder.explainLoss(signal, failure, { step: step(), isSilent });
   // An answer of the daemon is no sign of a broken connection.
   const isAnswer = failure instanceof SolveError;
-  return isAnswer && lost.kind === 'connection' ? failure : lost;
+  const isOnlyConnection = !(lost instanceof BuilderLost) || lost.kind === 'connection';
+  return isAnswer && isOnlyConnection ? failure : lost;
 }

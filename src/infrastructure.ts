@@ -11,6 +11,7 @@ const lostCodes: ReadonlySet<string> = new Set([
   'BUILDKIT_LOST',
   'BUILDKIT_UNAVAILABLE',
   'EXEC_CLOSED',
+  'REMOTE_LOST',
   'SESSION_TUNNEL_LOST',
 ]);
 

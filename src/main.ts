@@ -20,12 +20,13 @@ import { listenForCancellation } from './cancellation.ts';
 import { failureLocation } from './failure-location.ts';
 import { parseActionOptions } from './options/action-options.ts';
 import { nodeForPlatforms } from './options/builder-node.ts';
-import type { ActionOptions } from './options/options.ts';
+import type { ActionOptions, BuilderOptions } from './options/options.ts';
 import { BuilderRecords, type PostState } from './post-state.ts';
+import { messageOf } from './shared/errors.ts';
 import type { BuildResult } from './solve/result.ts';
 import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
-import type { BuilderRequest } from './with-builder.ts';
+import type { BuilderRequest, ConnectedBuilder } from './with-builder.ts';
 
 /** Runs the step; never rejects: a failure is printed and becomes the exit code. */
 export async function main(): Promise<void> {
@@ -88,8 +89,26 @@ async function buildOnce(
   request.timings.end('load');
   return withBuilder(request, async (connected) => {
     const { build } = await import('./build.ts');
-    return build({ options, connected, github, logger, signal });
+    const building = build({ options, connected, github, logger, signal });
+    // Meanwhile, and only of interest when there is a build.
+    const reporting = report(request.options, connected, { logger, signal });
+    const result = await building;
+    await reporting;
+    return result;
   });
+}
+
+async function report(
+  options: BuilderOptions,
+  connected: ConnectedBuilder,
+  to: Pick<Run, 'logger' | 'signal'>,
+): Promise<void> {
+  const { describeNodes, reportNode } = await import('./node-report.ts');
+  try {
+    setOutputs(describeNodes([await reportNode(options, connected, to)]));
+  } catch (failure) {
+    to.logger.debug(`What the builder can do is not known: ${messageOf(failure)}`);
+  }
 }
 
 /** By now the job may have a builder, and no pod of it is the one to go to at once. */
@@ -106,7 +125,10 @@ async function onceMore(
 function builderRequest({
   options,
   github,
-}: Run): Pick<BuilderRequest, 'affinityKey' | 'job' | 'onNamed' | 'onProvisioned' | 'options'> {
+}: Run): Pick<
+  BuilderRequest,
+  'affinityKey' | 'buildxKey' | 'job' | 'onNamed' | 'onProvisioned' | 'options'
+> {
   const asked = nodeForPlatforms(options);
   const nodes = [options.builder, ...options.append];
   const node = nodes.indexOf(asked);
@@ -116,6 +138,7 @@ function builderRequest({
     options: asked.mustExist ? nodeOfBuilderFile(github.runnerTemp, options) : asked,
     job: shareJobId(),
     affinityKey: defaultAffinityKey(github, options.build.contextPath),
+    buildxKey: options.build.contextPath,
     onNamed: (builder) => {
       records.save({ builder, node });
       setOutputs({ name: builder.name });

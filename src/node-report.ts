@@ -1,11 +1,15 @@
 /** What the setup step reports of a builder's nodes, in the words of docker/setup-buildx-action. */
 import type { Outputs } from './action/outputs.ts';
 import type { BuilderOptions } from './options/options.ts';
+import { entitlementFlags } from './kubernetes/builder-spec.ts';
 import { platformText } from './kubernetes/names.ts';
-import { type ConnectedBuilder, workerPlatforms } from './with-builder.ts';
+import type { BuildkitConnection } from './buildkit/connection.ts';
+import type { Logger } from './shared/logger.ts';
+import type { ConnectedBuilder } from './with-builder.ts';
 
 /** One node, once its daemon has answered. */
 export interface NodeReport {
+  readonly driver: string;
   readonly name: string;
   readonly endpoint: string;
   readonly status: 'running';
@@ -17,21 +21,23 @@ export interface NodeReport {
   readonly platforms: string;
 }
 
-/** Asks the daemon what it can do. */
+/** Asks the daemon what it can do where that was not asked for, and tells it then. */
 export async function reportNode(
   options: BuilderOptions,
   { builder, connection }: ConnectedBuilder,
-  signal: AbortSignal,
+  { logger, signal }: { readonly logger: Logger; readonly signal: AbortSignal },
 ): Promise<NodeReport> {
-  const platforms =
-    options.platforms.length > 0
-      ? options.platforms.map(platformText)
-      : await workerPlatforms(connection, signal);
+  const isAsked = options.platforms.length > 0;
+  const platforms = isAsked
+    ? options.platforms.map(platformText)
+    : await workerPlatforms(connection, signal);
+  if (!isAsked) logger.info(`Platforms of ${builder.nodeName}: ${platforms.join(', ')}`);
   return {
+    driver: builder.driver,
     name: builder.nodeName,
     endpoint: builder.endpoint,
     status: 'running',
-    'buildkitd-flags': options.buildkitdFlags.join(' '),
+    'buildkitd-flags': [...options.buildkitdFlags, ...entitlementFlags(options)].join(' '),
     buildkit: connection.version,
     platforms: platforms.join(','),
   };
@@ -44,11 +50,24 @@ export function describeNodes(
   const [first] = nodes;
   const platforms = new Set(nodes.flatMap((node) => node.platforms.split(',')));
   return {
-    driver: first?.endpoint.startsWith('kubernetes://') === true ? 'kubernetes' : 'remote',
+    driver: first?.driver,
     platforms: [...platforms].join(','),
     nodes: JSON.stringify(nodes, undefined, 2),
     endpoint: first?.endpoint,
     status: first?.status,
     flags: first?.['buildkitd-flags'],
   };
+}
+
+/** What the workers of a daemon can build, such as `linux/arm/v7`. */
+async function workerPlatforms(
+  connection: BuildkitConnection,
+  signal: AbortSignal,
+): Promise<string[]> {
+  const { record } = await connection.listWorkers(signal);
+  const platforms = record.flatMap((worker) => worker.platforms);
+  const names = platforms.map(({ OS, Architecture, Variant }) =>
+    [OS, Architecture, Variant].filter((part) => part !== '').join('/'),
+  );
+  return [...new Set(names)];
 }

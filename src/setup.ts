@@ -87,6 +87,7 @@ async function provisionAll(
         job: { ...job, lastPod: undefined },
         github,
         affinityKey: github.repository,
+        buildxKey: '',
         onNamed: (builder) => {
           records.save({ builder, node });
         },
@@ -97,7 +98,7 @@ async function provisionAll(
         signal: live,
         timings,
       },
-      (connected) => reportNode(options, connected, live),
+      (connected) => reportNode(options, connected, { logger, signal: live }),
     );
   const outcomes = await Promise.allSettled(
     nodes.map((options, node) =>

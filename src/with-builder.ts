@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import type { GitHubContext } from './action/github-context.ts';
 import type { ActionLogger } from './action/logger.ts';
 import { type JobId, sharePod } from './action/job-id.ts';
+import type { BuilderAtWork } from './builder-at-work.ts';
 import type { BuildkitConnection } from './buildkit/connection.ts';
 import { type Builder, bootstrap, type BuilderState } from './kubernetes/driver.ts';
 import type { KubeClient } from './kubernetes/kube-client.ts';
@@ -23,6 +24,8 @@ export interface BuilderRequest {
   readonly github: GitHubContext;
   /** What the choice among several pods sticks to, where `options` do not say. */
   readonly affinityKey: string;
+  /** What buildx would hash for the same choice: the absolute path of the context. */
+  readonly buildxKey: string;
   /** Uids of pods that did not answer any more. */
   readonly avoid?: readonly string[];
   /** Called before anything is created. */
@@ -36,7 +39,7 @@ export interface BuilderRequest {
 
 /** A builder whose daemon has answered. */
 export interface ConnectedBuilder {
-  readonly builder: Builder;
+  readonly builder: BuilderAtWork;
   readonly connection: BuildkitConnection;
 }
 
@@ -49,6 +52,10 @@ export async function withBuilder<T>(
   use: (connected: ConnectedBuilder) => Promise<T>,
 ): Promise<T> {
   const { options, logger, timings } = request;
+  if (options.remote !== undefined) {
+    const { withRemoteBuilder } = await import('./with-remote-builder.ts');
+    return withRemoteBuilder({ ...request, endpoint: options.remote }, openConnection, use);
+  }
   using client = await inGroup(logger, 'Cluster', () => openCluster(options, logger));
   timings.end('cluster');
   await using stack = new AsyncDisposableStack();
@@ -83,14 +90,15 @@ export async function openCluster(
 }
 
 function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
-  const { options, sharedName, job, github, affinityKey, logger, signal, onNamed } = request;
+  const { options, sharedName, job, github, logger, signal, onNamed } = request;
   const { repository, sha, runId, runUrl, runAttempt } = github;
   return bootstrap({
     client,
     builder: options,
     sharedName,
     job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
-    affinityKey: options.affinityKey ?? affinityKey,
+    affinityKey: options.affinityKey ?? request.affinityKey,
+    buildxKey: request.buildxKey,
     avoid: request.avoid ?? [],
     logger,
     signal,
@@ -100,30 +108,12 @@ function provision(request: BuilderRequest, client: KubeClient): Promise<Builder
 
 async function connect(
   builder: Builder,
-  { options, logger, signal }: BuilderRequest,
+  { logger, signal }: BuilderRequest,
 ): Promise<BuildkitConnection> {
   const connection = await builder.connect(openConnection, signal);
   logger.info(`BuildKit ${connection.version} answered in pod ${builder.podName ?? ''}`);
   sharePod(builder.reachedPod ?? '');
-  // Nobody asked for a platform, so nobody knows which one it is.
-  if (builder.created && options.platforms.length === 0) {
-    const platforms = await workerPlatforms(connection, signal);
-    logger.info(`Platforms of its worker: ${platforms.join(', ')}`);
-  }
   return connection;
-}
-
-/** What the workers of a daemon can build, such as `linux/arm/v7`. */
-export async function workerPlatforms(
-  connection: BuildkitConnection,
-  signal: AbortSignal,
-): Promise<string[]> {
-  const { record } = await connection.listWorkers(signal);
-  const platforms = record.flatMap((worker) => worker.platforms);
-  const names = platforms.map(({ OS, Architecture, Variant }) =>
-    [OS, Architecture, Variant].filter((part) => part !== '').join('/'),
-  );
-  return [...new Set(names)];
 }
 
 /**

@@ -90,6 +90,7 @@ async function start(log: Log, driver: Partial<KubernetesDriverOptions>): Promis
       version: 'test',
     },
     affinityKey: 'acme/app',
+    buildxKey: '/work',
     logger: log.logger,
     signal: never,
     onNamed: () => undefined,

@@ -63,6 +63,7 @@ async function start(changes: Changes, jobId = randomUUID().slice(0, 8)): Promis
       version: 'test',
     },
     affinityKey: 'acme/app',
+    buildxKey: '/work',
     logger,
     signal: never,
     onNamed: () => undefined,
@@ -109,15 +110,22 @@ describe('a pool', () => {
 
   it('takes up what is asked for anew, and says what differs', async () => {
     const pool = { name: 'drift', cleanup: false };
-    const before = await connect(await start(pool));
-    const changed = await start({ ...pool, driver: { env: { FOO: 'bar' } } });
+    const changes = { ...pool, driver: { env: { FOO: 'bar' } } };
+    const first = await start(pool);
+    const before = await connect(first);
+    await start(changes);
+    expect(lines.join('\n')).toMatch(
+      /left as it is while it is used by acme\/app .*\n.*unset → FOO/,
+    );
+    await first[Symbol.asyncDispose]();
+    const changed = await start(changes);
     expect(lines.join('\n')).toMatch(/applied:\n.*env\[FOO\].*unset → bar/s);
     expect(containerOf(await deploymentOf(changed))).toMatchObject({
       env: expect.arrayContaining([{ name: 'FOO', value: 'bar' }]),
     });
     expect(await connect(changed)).not.toBe(before);
     lines = [];
-    await start({ ...pool, driver: { env: { FOO: 'bar' } } });
+    await start(changes);
     expect(lines.join('\n')).not.toContain('differs');
   }, 90_000);
 

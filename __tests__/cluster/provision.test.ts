@@ -105,6 +105,7 @@ async function start(changes: Changes = {}): Promise<Builder> {
       ...changes.job,
     },
     affinityKey: changes.affinityKey ?? 'acme/app',
+    buildxKey: '/work',
     logger,
     signal: never,
     onNamed: (state) => {

@@ -7,6 +7,7 @@ import { EarlyDial } from '../../src/kubernetes/early-dial.ts';
 import { openExecStream } from '../../src/kubernetes/exec/open-exec-stream.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import { Notices } from '../../src/kubernetes/notices.ts';
+import { FavouritePicker } from '../../src/kubernetes/pod-picker.ts';
 import { Rollout } from '../../src/kubernetes/rollout.ts';
 import type { CountedDuplex, Dialer } from '../../src/shared/dialer.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
@@ -184,7 +185,8 @@ describe('connectWhenStarted', () => {
     );
     rollout.followPods();
     const dialer = (): Dialer => () => Promise.reject(new Error('not dialed'));
-    return { rollout, logger: nullLogger, dialer, early: undefined };
+    const picker = new FavouritePicker(rollout);
+    return { rollout, picker, logger: nullLogger, dialer, early: undefined };
   }
 
   it('renews the credentials that an exec was refused with', async () => {

@@ -4,6 +4,9 @@ import type { BuilderOptions } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { messageOf } from '../shared/errors.ts';
 import { type BuilderSpec, inMode } from './builder-spec.ts';
+import { newCertificates } from './certificates-in-use.ts';
+import type { PodConnections } from './connection/pod-connections.ts';
+import { readTlsSecret } from './connection/tls-secret.ts';
 import type { DaemonFile } from './daemon-files.ts';
 import { applyDrift } from './drift.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
@@ -26,6 +29,7 @@ export interface Acquisition {
   readonly spec: BuilderSpec;
   readonly files: readonly DaemonFile[];
   readonly rollout: Rollout;
+  readonly connections: PodConnections;
   readonly notices: Notices;
   readonly logger: Logger;
   readonly signal: AbortSignal;
@@ -71,11 +75,12 @@ export async function reuse(
 
 /** Creates what is missing of the builder, once it is known that nothing stands against it. */
 export async function make(acquisition: Acquisition): Promise<Provisioned> {
-  const { client, builder, rollout, notices, logger, signal } = acquisition;
+  const { client, builder, rollout, connections, notices, logger, signal } = acquisition;
   const { namespace } = acquisition.spec;
-  const { connection } = builder;
-  const [{ may, mode }, runnerPod] = await Promise.all([
+  const { connection, maxLifetimeMs } = builder;
+  const [{ may, mode }, certificates, runnerPod] = await Promise.all([
     preflight(client, { spec: acquisition.spec, connection, notices }, signal),
+    connection === 'exec' ? undefined : newCertificates(acquisition.spec, maxLifetimeMs),
     findRunnerPod(
       client,
       { namespace, serviceAccountFolder, hostname: hostname(), env: process.env },
@@ -83,9 +88,11 @@ export async function make(acquisition: Acquisition): Promise<Provisioned> {
     ),
   ]);
   rollout.followTheRest();
-  const { maxLifetimeMs } = builder;
-  const spec = inMode(acquisition.spec, mode);
+  const mayKeep = ['create', 'get'].every((verb) => may(verb, 'secrets') !== false);
+  const spec = { ...inMode(acquisition.spec, mode), tls: mayKeep ? certificates : undefined };
   const made = await provision({ client, spec, maxLifetimeMs, may, notices, runnerPod }, signal);
+  const kept = readTlsSecret(made.tls?.data);
+  if (kept !== undefined) connections.secrets.put(spec.tlsSecret, kept);
   // It has all the time of the build, and ends with the client.
   void sweepExpired(client, { namespace, logger }, signal);
   return made;

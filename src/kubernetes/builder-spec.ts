@@ -177,8 +177,8 @@ function shapeOf(driver: KubernetesDriverOptions): object {
   };
 }
 
-/** Of those that the user's own flags do not allow already. */
-function entitlementFlags({ entitlements, buildkitdFlags }: BuilderOptions): string[] {
+/** Flags for the entitlements that the own flags of the user do not allow already. */
+export function entitlementFlags({ entitlements, buildkitdFlags }: BuilderOptions): string[] {
   const prefix = '--allow-insecure-entitlement';
   const given = new Set(
     buildkitdFlags.flatMap((flag, index) => {

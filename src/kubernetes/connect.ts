@@ -6,6 +6,7 @@ import type { EarlyDial } from './early-dial.ts';
 import { KubernetesError } from './errors.ts';
 import { isRunning } from './pod-state.ts';
 import type { Pod } from './kube-objects.ts';
+import type { PodPicker } from './pod-picker.ts';
 import type { Rollout } from './rollout.ts';
 import { nextChange } from './until-answer.ts';
 
@@ -17,6 +18,7 @@ const refusalGraceMs = 30_000;
 
 export interface ConnectOptions<T> {
   readonly rollout: Rollout;
+  readonly picker: PodPicker;
   readonly logger: Logger;
   /** Dials the daemon of a pod as last seen. */
   readonly dialer: (pod: Pod) => Dialer;
@@ -35,19 +37,17 @@ export async function connectWhenStarted<T>(
   options: ConnectOptions<T>,
   signal: AbortSignal,
 ): Promise<{ readonly value: T; readonly pod: Pod }> {
-  const { rollout, logger } = options;
+  const { rollout, picker, logger } = options;
   const live = AbortSignal.any([signal, rollout.failed]);
   const onChange = (listener: () => void): (() => void) => rollout.onChange(listener);
   let retryMs = firstRetryMs;
   let refusedSince: number | undefined;
+  let lastUid: string | undefined;
   for (;;) {
     live.throwIfAborted();
-    const pod = rollout.startedPod();
-    if (pod === undefined) {
-      await nextChange({ onChange, signal: live });
-      retryMs = firstRetryMs;
-      continue;
-    }
+    const pod = await picker.pick(live);
+    if (pod.metadata.uid !== lastUid) retryMs = firstRetryMs;
+    lastUid = pod.metadata.uid;
     try {
       return { value: await attempt(options, { pod, live }), pod };
     } catch (failure) {

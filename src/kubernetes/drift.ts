@@ -1,11 +1,19 @@
 /** How the live workload of a shared builder differs from the one that is asked for. */
 import { messageOf } from '../shared/errors.ts';
 import type { Acquisition } from './acquire.ts';
+import type { BuilderSpec } from './builder-spec.ts';
+import {
+  certificateAnnotations,
+  certificatesAnnotation,
+  endsSoon,
+  withLiveCertificates,
+} from './certificates-in-use.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
 import { otherHolders } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
 import { isConflict } from './kube-failure.ts';
 import type { KubeTree, Workload } from './kube-objects.ts';
+import { liveLeases } from './leases/live-leases.ts';
 import { specHashAnnotation } from './manifests/labels.ts';
 import { workload as workloadManifest } from './manifests/workload.ts';
 import { inSettledMode } from './preflight/pods.ts';
@@ -46,7 +54,6 @@ export async function findDrift(
 ): Promise<Drift | undefined> {
   const { namespace, existing, wanted } = input;
   const live = existing.workload.object;
-  if (isAsAsked(live, wanted)) return undefined;
   const manifest = replacement(existing, wanted);
   const { object } = await client.replace(
     existing.resource,
@@ -99,33 +106,59 @@ export async function applyDrift(drifting: Drifting, existing: ExistingWorkload)
   }
 }
 
-type Drifting = Pick<Acquisition, 'client' | 'spec' | 'logger' | 'signal'>;
+type Drifting = Pick<Acquisition, 'builder' | 'client' | 'logger' | 'rollout' | 'signal' | 'spec'>;
 
-async function applyOnce(
-  { client, spec: asked, logger, signal }: Drifting,
-  existing: ExistingWorkload,
-): Promise<void> {
-  if (isAsAsked(existing.workload.object, workloadManifest(asked, undefined))) return;
+async function applyOnce(drifting: Drifting, existing: ExistingWorkload): Promise<void> {
+  const { client, builder, logger, rollout, signal } = drifting;
+  const live = existing.workload.object;
+  const isAsked = isAsAsked(live, workloadManifest(drifting.spec, undefined));
+  if (isAsked && !endsSoon(existing)) return;
   // What `mode: auto` comes to matters only to what is changed.
-  const spec = await inSettledMode(client, asked, signal);
+  const settled = await inSettledMode(client, drifting.spec, signal);
+  const { maxLifetimeMs } = builder;
+  const renewing = { client, spec: settled, maxLifetimeMs };
+  const spec = await withLiveCertificates(renewing, existing, signal);
   const { namespace, name } = spec;
-  const wanted = workloadManifest(spec, undefined);
+  const wanted = annotated(workloadManifest(spec, undefined), spec);
   const drift = await findDrift(client, { namespace, existing, wanted }, signal);
   if (drift === undefined) return;
-  const builder = { namespace, name, jobId: spec.identity.jobId };
-  const running = drift.disturbs ? (await otherHolders(client, builder, signal)).length : 0;
   const shown = drift.changes.map((change) => `  ${change}`).join('\n');
   const tell = (outcome: string): void => {
     logger.info(`Builder ${name} differs from what is asked for; ${outcome}:\n${shown}`);
   };
-  if (running > 0) {
-    tell(`left as it is while ${running} builds run there`);
+  const users = drift.disturbs ? await usersOf(drifting) : [];
+  if (users.length > 0) {
+    tell(`left as it is while it is used by ${users.join(', ')}`);
     return;
   }
-  const owner = existing.workload.object.metadata.ownerReferences?.[0];
+  const owner = live.metadata.ownerReferences?.[0];
   await replaceConfiguration(client, { spec, owner }, signal);
   await client.replace(existing.resource, { namespace, manifest: drift.manifest }, signal);
   tell('applied');
+  if (!drift.disturbs) return;
+  // They are about to go.
+  await rollout.podsListed(signal);
+  rollout.passOver(
+    rollout.pods.filter(
+      ({ metadata }) => metadata.annotations?.[specHashAnnotation] !== spec.identity.specHash,
+    ),
+  );
+}
+
+/** Who else builds on a builder, or holds it for builds to come. */
+async function usersOf({ client, spec, signal }: Drifting): Promise<string[]> {
+  const { namespace, name, identity } = spec;
+  const [leases = [], holders] = await Promise.all([
+    liveLeases(client, { namespace, builder: name }, signal),
+    otherHolders(client, { namespace, name, jobId: identity.jobId }, signal),
+  ]);
+  return [...new Set([...leases.map(({ description }) => description), ...holders])];
+}
+
+function annotated(wanted: WantedWorkload, spec: BuilderSpec): WantedWorkload {
+  const { metadata } = wanted;
+  const annotations = { ...metadata?.annotations, ...certificateAnnotations(spec) };
+  return { ...wanted, metadata: { ...metadata, annotations } };
 }
 
 /** The wanted specification in the live object, which stays that of its maker and its owner. */
@@ -134,19 +167,21 @@ function replacement(
   wanted: WantedWorkload,
 ): Drift['manifest'] {
   const { metadata } = workload.object;
-  const hash = wanted.metadata?.annotations?.[specHashAnnotation];
   return {
     apiVersion: 'apps/v1',
     kind: resource === 'deployments' ? 'Deployment' : 'StatefulSet',
     metadata: {
       ...metadata,
-      annotations: {
-        ...metadata.annotations,
-        ...(hash === undefined ? {} : { [specHashAnnotation]: hash }),
-      },
+      annotations: { ...metadata.annotations, ...changing(wanted.metadata?.annotations) },
     },
     spec: wanted.spec,
   } as Drift['manifest'];
+}
+
+/** The annotations that belong to the specification rather than to who made the object. */
+function changing(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const kept = [specHashAnnotation, certificatesAnnotation];
+  return Object.fromEntries(Object.entries(annotations).filter(([name]) => kept.includes(name)));
 }
 
 /** Changed leaves, items of lists by their name where they have one. */

@@ -4,6 +4,7 @@ import { type Acquisition, adopt, hold, make, reuse } from './acquire.ts';
 import { type BuilderSpec, builderSpec } from './builder-spec.ts';
 import { PodConnections } from './connection/pod-connections.ts';
 import { decodeReachedWay } from './connection/reached-way.ts';
+import { podOrder } from './choice/pod-order.ts';
 import { type DaemonFile, loadDaemonFiles } from './daemon-files.ts';
 import { EarlyDial } from './early-dial.ts';
 import { KubernetesError } from './errors.ts';
@@ -20,6 +21,7 @@ import { selectorLabels, selectorText } from './manifests/labels.ts';
 import { platformText } from './names.ts';
 import { Notices } from './notices.ts';
 import type { Provisioned } from './provision.ts';
+import { type PodPicker, ClaimingPicker, FavouritePicker } from './pod-picker.ts';
 import { Rollout } from './rollout.ts';
 import { type BuilderLife, type BuilderState, describeExpiry } from './teardown.ts';
 
@@ -52,6 +54,8 @@ export interface BootstrapOptions {
   readonly job: JobIdentity;
   /** What sticky choice among pods hashes. */
   readonly affinityKey: string;
+  /** What buildx would hash for this build. */
+  readonly buildxKey: string;
   /** Uids of pods that did not answer any more. */
   readonly avoid?: readonly string[];
   readonly logger: Logger;
@@ -77,7 +81,9 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   const early = dialEarly(connections, { spec, lastPod: options.job.lastPod });
   rollout.followPods();
   try {
-    const acquisition = { client, builder, spec, files, rollout, notices, logger, signal };
+    const acquisition = {
+      ...{ client, builder, spec, files, rollout, connections, notices, logger, signal },
+    };
     const acquired = await acquire(acquisition, { existing, isLaterStep: options.job.isLaterStep });
     if (state.life === 'shared' || state.life === 'kept') await hold(acquisition, acquired);
     logger.info(describe(spec, { ...acquired, existing }));
@@ -86,14 +92,41 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
     const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool: spec.isPool });
     const lifetime = lifetimeOf(options, { spec, acquired });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
-    const parts = { client, state, created, expiry, rollout, lifetime, logger, early, connections };
-    return new KubernetesBuilder(parts);
+    return new KubernetesBuilder({
+      ...{ client, state, created, expiry, rollout, lifetime, logger, early, connections },
+      picker: await pickerFor(options, { spec, existing, rollout, notices }),
+    });
   } catch (failure) {
     early?.[Symbol.dispose]();
     connections[Symbol.dispose]();
     await rollout[Symbol.asyncDispose]();
     throw failure;
   }
+}
+
+/** Only of what jobs share are pods claimed: the code for it is loaded then. */
+async function pickerFor(
+  { client, builder, job, affinityKey, buildxKey, logger }: BootstrapOptions,
+  found: Found & { readonly rollout: Rollout; readonly notices: Notices },
+): Promise<PodPicker> {
+  const { spec, existing, rollout, notices } = found;
+  if (!spec.isShared) return new FavouritePicker(rollout);
+  const { PodClaims } = await import('./leases/pod-claims.ts');
+  const { repository, runId, runUrl, jobId } = job;
+  const claims = PodClaims.open({
+    client,
+    namespace: spec.namespace,
+    builder: spec.name,
+    workload: existing?.workload.object.metadata.name ?? spec.workload,
+    strategy: builder.driver.loadBalance,
+    keys: { affinityKey, buildxKey },
+    maxBuildsPerPod: builder.maxBuildsPerPod,
+    queueTimeoutMs: builder.queueTimeoutMs,
+    holder: { repository, runId, runUrl, jobId },
+    logger,
+    notices,
+  });
+  return new ClaimingPicker(rollout, claims);
 }
 
 interface Found {
@@ -187,6 +220,7 @@ function rolloutOptions(options: BootstrapOptions, { spec, existing }: Found) {
       nodeSelector: driver.nodeSelector,
       limits: driver.limits,
     },
+    order: podOrder(driver.loadBalance, options),
     affinityKey: options.affinityKey,
     avoid: options.avoid ?? [],
     timeoutMs: driver.timeoutMs,

@@ -9,6 +9,7 @@ import type { KubeClient } from './kube-client.ts';
 import type { Lifetime } from './lifetime.ts';
 import { type BuilderLost, connectedPod, type ConnectedPod } from './loss.ts';
 import { PodFate, type RunningStep } from './pod-fate.ts';
+import type { PodPicker } from './pod-picker.ts';
 import type { BuilderOwner } from './post-mortem.ts';
 import type { Rollout } from './rollout.ts';
 import type { BuilderState } from './teardown.ts';
@@ -16,6 +17,8 @@ import type { BuilderState } from './teardown.ts';
 /** A provisioned builder; disposing stops everything that runs for it here and removes nothing. */
 export interface Builder extends AsyncDisposable {
   readonly state: BuilderState;
+  readonly driver: 'kubernetes';
+  readonly name: string;
   /** Of the workload. */
   readonly nodeName: string;
   /** A URL that says where it is. */
@@ -71,6 +74,7 @@ export function reachedPodOf(
 
 /** A builder in the cluster. */
 export class KubernetesBuilder implements Builder {
+  readonly driver = 'kubernetes';
   readonly state: BuilderState;
   readonly created: boolean;
   readonly expiry: string;
@@ -80,6 +84,7 @@ export class KubernetesBuilder implements Builder {
   readonly #logger: Logger;
   readonly #early: EarlyDial | undefined;
   readonly #connections: PodConnections;
+  readonly #picker: PodPicker;
   #connected: ConnectedPod | undefined;
 
   constructor(parts: {
@@ -92,6 +97,7 @@ export class KubernetesBuilder implements Builder {
     readonly logger: Logger;
     readonly early: EarlyDial | undefined;
     readonly connections: PodConnections;
+    readonly picker: PodPicker;
   }) {
     this.state = parts.state;
     this.created = parts.created;
@@ -102,6 +108,11 @@ export class KubernetesBuilder implements Builder {
     this.#logger = parts.logger;
     this.#early = parts.early;
     this.#connections = parts.connections;
+    this.#picker = parts.picker;
+  }
+
+  get name(): string {
+    return this.state.name;
   }
 
   get nodeName(): string {
@@ -133,6 +144,7 @@ export class KubernetesBuilder implements Builder {
     const { value, pod } = await connectWhenStarted(
       {
         rollout: this.#rollout,
+        picker: this.#picker,
         logger: this.#logger,
         dialer: (pod) => this.#connections.dialer(pod),
         open,
@@ -175,7 +187,11 @@ export class KubernetesBuilder implements Builder {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#early?.[Symbol.dispose]();
     this.#connections[Symbol.dispose]();
-    await Promise.all([this.#lifetime?.stop(), this.#rollout[Symbol.asyncDispose]()]);
+    await Promise.all([
+      this.#lifetime?.stop(),
+      this.#picker[Symbol.asyncDispose](),
+      this.#rollout[Symbol.asyncDispose](),
+    ]);
   }
 
   #fate(): PodFate {

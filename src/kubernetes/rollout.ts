@@ -1,5 +1,4 @@
 import type { Logger } from '../shared/logger.ts';
-import { choosePod } from './choice/choose-pod.ts';
 import { type PodOrder, podOrder } from './choice/pod-order.ts';
 import { usablePods } from './choice/usable-pods.ts';
 import { hopelessError } from './crash-log.ts';
@@ -62,9 +61,11 @@ export class Rollout {
   /** Set while the builder is waited for. */
   #patience: Patience | undefined;
   #lastAttempt: unknown;
+  readonly #passedOver: Set<string>;
 
   constructor(options: RolloutOptions) {
     this.#options = options;
+    this.#passedOver = new Set(options.avoid);
     this.#pods = this.#mirror('pods', { labelSelector: options.selector });
   }
 
@@ -75,8 +76,9 @@ export class Rollout {
 
   /** The pods as last seen, without those to be avoided. */
   get pods(): readonly Pod[] {
-    const { avoid = [] } = this.#options;
-    return [...this.#pods.objects.values()].filter(({ metadata }) => !avoid.includes(metadata.uid));
+    return [...this.#pods.objects.values()].filter(
+      ({ metadata }) => !this.#passedOver.has(metadata.uid),
+    );
   }
 
   /** A pod by uid, even one that is gone. */
@@ -137,17 +139,35 @@ export class Rollout {
 
   /** The pod to use, if its container has been started, as far as is known. */
   startedPod(): Pod | undefined {
-    const snapshot = this.#snapshot();
-    const { affinityKey, replicas, wanted } = this.#options;
+    const { affinityKey } = this.#options;
     const { order = podOrder('sticky', { affinityKey, buildxKey: '' }) } = this.#options;
+    const [pod] = order(this.candidates());
+    return pod === undefined ? undefined : this.startedAs(pod.metadata.uid);
+  }
+
+  /**
+   * The pods to choose from, started or not, without those that cannot come.
+   *
+   * Empty while pods are still to be made that could be preferred.
+   */
+  candidates(): Pod[] {
+    const snapshot = this.#snapshot();
+    const { replicas, wanted } = this.#options;
     const refused = findAll({ ...snapshot, pods: [], events: [] }, wanted).length > 0;
-    const pod = choosePod(this.pods, {
-      order,
-      replicas,
-      settled: refused || this.pods.some(isRunning),
-      isHopeless: (candidate) => isHopeless(candidate, snapshot, wanted),
-    });
-    return pod !== undefined && this.#hasStarted(pod, snapshot) ? pod : undefined;
+    const settled = refused || snapshot.pods.some(isRunning);
+    const pods = usablePods(snapshot.pods);
+    if (pods.length < replicas && !settled) return [];
+    return pods.filter((pod) => !isHopeless(pod, snapshot, wanted));
+  }
+
+  /** A pod as last seen, if it can be used now, as far as is known. */
+  startedAs(uid: string): Pod | undefined {
+    return this.startedPods().find(({ metadata }) => metadata.uid === uid);
+  }
+
+  /** Has these pods avoided from now on. */
+  passOver(pods: readonly Pod[]): void {
+    for (const { metadata } of pods) this.#passedOver.add(metadata.uid);
   }
 
   /** All pods that could be used now, as far as is known. */
@@ -288,7 +308,7 @@ export class Rollout {
       this.#options.kind === 'statefulsets' ? ['events'] : ['deployments', 'replicasets'];
     const blind = tellers.every((resource) => this.#unseen.has(resource));
     return blind && this.pods.length === 0
-      ? `Grant list and watch on ${tellers.join(' and ')}, as docs/rbac/role.yaml does, to be told what keeps its pods from being made.`
+      ? `Grant list and watch on ${tellers.join(' and ')}, as docs/rbac/provision.yaml does, to be told what keeps its pods from being made.`
       : 'Raise timeout= in driver-opts if the cluster needs longer.';
   }
 

@@ -1,0 +1,89 @@
+import { untilAnswer } from './until-answer.ts';
+import type { Pod } from './kube-objects.ts';
+import type { Claim } from './leases/pod-claim.ts';
+import type { PodClaims } from './leases/pod-claims.ts';
+import type { Rollout } from './rollout.ts';
+
+/** Says which pod a build goes to; asked again whenever one did not answer. */
+export interface PodPicker extends AsyncDisposable {
+  /** Resolves with a pod whose container has been started; rejects with the reason of the signal. */
+  pick(signal: AbortSignal): Promise<Pod>;
+}
+
+/** Picks among the pods of a builder that no other job uses. */
+export class FavouritePicker implements PodPicker {
+  readonly #rollout: Rollout;
+
+  constructor(rollout: Rollout) {
+    this.#rollout = rollout;
+  }
+
+  pick(signal: AbortSignal): Promise<Pod> {
+    return untilAnswer(() => this.#rollout.startedPod(), {
+      onChange: (listener) => this.#rollout.onChange(listener),
+      signal,
+    });
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/**
+ * Picks and claims a pod that other jobs may use too, and another one once that is gone.
+ *
+ * Waiting for a slot does not count as waiting for the builder. Disposing releases the claim.
+ */
+export class ClaimingPicker implements PodPicker {
+  readonly #rollout: Rollout;
+  readonly #claims: PodClaims;
+  #claim: Claim | undefined;
+
+  constructor(rollout: Rollout, claims: PodClaims) {
+    this.#rollout = rollout;
+    this.#claims = claims;
+  }
+
+  async pick(signal: AbortSignal): Promise<Pod> {
+    for (;;) {
+      this.#claim ??= await this.#takeOne(signal);
+      const { uid } = this.#claim.pod.metadata;
+      const pod = await this.#until(() => {
+        const isCandidate = this.#rollout.candidates().some(({ metadata }) => metadata.uid === uid);
+        return isCandidate ? this.#rollout.startedAs(uid) : 'gone';
+      }, signal);
+      if (pod !== 'gone') return pod;
+      await this.#release();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#release();
+    this.#claims[Symbol.dispose]();
+  }
+
+  async #takeOne(signal: AbortSignal): Promise<Claim> {
+    const rollout = this.#rollout;
+    const candidates = (): readonly Pod[] => rollout.candidates();
+    await this.#until(() => (candidates().length > 0 ? true : undefined), signal);
+    rollout.arrived();
+    const onChange = (listener: () => void): (() => void) => rollout.onChange(listener);
+    const claim = await this.#claims.claim({ pods: candidates, onChange }, signal);
+    rollout.await();
+    return claim;
+  }
+
+  #until<T>(ask: () => T | undefined, signal: AbortSignal): Promise<T> {
+    return untilAnswer(ask, {
+      onChange: (listener) => this.#rollout.onChange(listener),
+      signal,
+    });
+  }
+
+  async #release(): Promise<void> {
+    const claim = this.#claim;
+    this.#claim = undefined;
+    await claim?.[Symbol.asyncDispose]();
+  }
+}
