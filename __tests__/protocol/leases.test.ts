@@ -170,6 +170,20 @@ describe('a claim', () => {
     expect(nameOf(await run('two').claim())).toBe('p-a');
   });
 
+  it('deletes what lost builds left long ago', async () => {
+    addPods('p-a');
+    await run('one').claim();
+    fake.advance(41_000);
+    await run('two').claim();
+    expect(builds().length).toBe(2);
+    fake.advance(300_000);
+    await run('three').claim();
+    expect(builds().map(({ metadata }) => metadata.labels?.['kube-buildx-action/job-id'])).toEqual([
+      'two',
+      'three',
+    ]);
+  });
+
   it('keeps the marks of the pod until the last one has gone', async () => {
     addPods('p-a');
     const [first, second] = [await run('one').claim(), await run('two').claim()];

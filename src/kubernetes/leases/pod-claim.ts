@@ -21,6 +21,7 @@ export class PodClaim implements Claim {
   readonly registered: Promise<void>;
   readonly #lease: HeldLease;
   readonly #guard: PodGuard | undefined;
+  readonly #tidy: (signal: AbortSignal) => Promise<void>;
   readonly #logger: Logger;
   readonly #cut = new AbortController();
   #released: Promise<void> | undefined;
@@ -30,11 +31,14 @@ export class PodClaim implements Claim {
     readonly lease: HeldLease;
     /** Unset where the marks could not be taken off again. */
     readonly guard: PodGuard | undefined;
+    /** What else is to be done while the build runs. */
+    readonly tidy: (signal: AbortSignal) => Promise<void>;
     readonly logger: Logger;
   }) {
     this.pod = parts.pod;
     this.#lease = parts.lease;
     this.#guard = parts.guard;
+    this.#tidy = parts.tidy;
     this.#logger = parts.logger;
     this.registered = this.#register();
   }
@@ -45,11 +49,14 @@ export class PodClaim implements Claim {
   }
 
   async #register(): Promise<void> {
+    const { signal } = this.#cut;
     try {
       await this.#lease.started;
-      if (this.#lease.isHeld) await this.#guard?.mark(this.pod, randomIdentity(), this.#cut.signal);
+      if (this.#lease.isHeld) await this.#guard?.mark(this.pod, randomIdentity(), signal);
+      await this.#tidy(signal);
     } catch (failure) {
-      this.#logger.debug(`An autoscaler may move ${this.pod.metadata.name}: ${messageOf(failure)}`);
+      const { name } = this.pod.metadata;
+      this.#logger.debug(`The claim of pod ${name} is not complete: ${messageOf(failure)}`);
     }
   }
 

@@ -79,6 +79,7 @@ const freshMs = 2_000;
 const attempts = 3;
 /** How long a call that changes something may go on after the build was cancelled. */
 const lingerMs = 3_000;
+const tidyAtMost = 5;
 const podsLookMs = 60_000;
 
 /** Claims pods of one node of a shared builder. */
@@ -123,7 +124,7 @@ export class PodClaims implements Disposable {
     const [pod] = this.#preferred(source, view);
     if (pod === undefined) return this.claim(source, signal);
     this.#explain(pod, source, view);
-    return this.#hold(pod, buildLeaseName(pod, randomIdentity().slice(0, 8)));
+    return this.#hold(pod, view, { leaseName: buildLeaseName(pod, randomIdentity().slice(0, 8)) });
   }
 
   /** Ends what was begun in advance; claims live on. */
@@ -261,7 +262,7 @@ export class PodClaims implements Disposable {
       if (signal.aborted) await calls.remove(taken, linger);
       signal.throwIfAborted();
       this.#explain(pod, now.source, now.view);
-      return this.#hold(pod, leaseName, { manifest, lease: taken });
+      return this.#hold(pod, now.view, { leaseName, taken: { manifest, lease: taken } });
     }
     return undefined;
   }
@@ -287,8 +288,14 @@ export class PodClaims implements Disposable {
 
   #hold(
     pod: Pod,
-    leaseName: string,
-    taken?: { readonly manifest: () => LeaseManifest; readonly lease: Lease },
+    view: PoolView,
+    {
+      leaseName,
+      taken,
+    }: {
+      readonly leaseName: string;
+      readonly taken?: { readonly manifest: () => LeaseManifest; readonly lease: Lease };
+    },
   ): Claim {
     const { logger, notices } = this.#options;
     const lease = new HeldLease({
@@ -308,7 +315,13 @@ export class PodClaims implements Disposable {
       },
     });
     const guard = this.#cannotList ? undefined : new PodGuard(this.#calls, this.#options, notices);
-    return new PodClaim({ pod, lease, guard, logger });
+    const tidy = (signal: AbortSignal): Promise<void> => this.#tidy(view, signal);
+    return new PodClaim({ pod, lease, guard, tidy, logger });
+  }
+
+  /** Deletes some of what lost builds have left: their pods, which own it, may live for long. */
+  async #tidy({ litter }: PoolView, signal: AbortSignal): Promise<void> {
+    for (const lease of litter.slice(0, tidyAtMost)) await this.#calls.remove(lease, signal);
   }
 
   get #timing(): { readonly beatMs: number; readonly durationSeconds: number } {

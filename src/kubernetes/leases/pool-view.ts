@@ -21,6 +21,8 @@ export interface Slot {
 export class PoolView {
   /** Those whose holder is lost. */
   readonly expired: readonly Lease[];
+  /** Of those, what has lain there for a while: nobody will come back to it. */
+  readonly litter: readonly Lease[];
   /** Those that wait, first come first. */
   readonly queue: readonly Lease[];
   readonly #builds: readonly Lease[];
@@ -31,6 +33,7 @@ export class PoolView {
   constructor(leases: readonly Lease[], nowMs: number) {
     const live = leases.filter((lease) => isLive(lease, nowMs));
     this.expired = leases.filter((lease) => !isLive(lease, nowMs));
+    this.litter = this.expired.filter((lease) => !isLive(lease, nowMs - litterAgeMs));
     this.queue = live.filter((lease) => claimKind(lease) === 'queue').sort(byCreation);
     this.#builds = live.filter((lease) => claimKind(lease) === 'build');
     for (const uid of this.#builds.map(podUidOf)) {
@@ -86,6 +89,7 @@ export class PoolView {
 }
 
 const shownHolders = 5;
+const litterAgeMs = 5 * 60_000;
 
 /** The name of a Lease for a build on a pod; a pod of the same name that comes later has others. */
 export function buildLeaseName({ metadata }: Pod, suffix: string): string {
