@@ -63,7 +63,8 @@ export class RemoteBuilder {
         if (reason.message !== told) logger.info(`Waiting for BuildKit: ${reason.message}`);
         told = reason.message;
       }
-      await sleep(retryMs, undefined, { signal });
+      // The loop says why.
+      await sleep(retryMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
