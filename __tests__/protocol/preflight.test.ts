@@ -334,12 +334,14 @@ describe('missing rights', () => {
   });
 
   it('are told at once, and what else was asked is given up', async () => {
-    const closed = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<unknown>();
     const { result } = await run({
       answers: {
         selfsubjectrulesreviews: reviewed([]),
         pods: (response) => {
-          response.on('close', closed.resolve);
+          response.on('close', () => {
+            closed.resolve(undefined);
+          });
         },
       },
     });
