@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { choosePod } from '../../../../src/kubernetes/choice/choose-pod.ts';
 import { podOrder } from '../../../../src/kubernetes/choice/pod-order.ts';
 import { usablePods } from '../../../../src/kubernetes/choice/usable-pods.ts';
 import type { Condition, Pod } from '../../../../src/kubernetes/kube-objects.ts';
@@ -72,23 +71,5 @@ describe('podOrder', () => {
     expect(order([...pods].reverse())).toEqual(order(pods));
     const firsts = Array.from({ length: 60 }, () => podOrder('random', keys)(pods)[0]);
     expect(new Set(firsts).size).toBeGreaterThan(1);
-  });
-});
-
-describe('choosePod', () => {
-  const order = podOrder('sticky', { affinityKey: 'k', buildxKey: '' });
-  const options = { order, replicas: 4, settled: false, isHopeless: () => false };
-
-  it('waits until all pods are there to choose from, or no more will come', () => {
-    expect(choosePod(pods.slice(1), options)).toBeUndefined();
-    expect(choosePod(pods.slice(1), { ...options, settled: true })).toBeDefined();
-    expect(choosePod([], { ...options, settled: true })).toBeUndefined();
-  });
-
-  it('takes the next one where the favourite cannot come', () => {
-    const [favourite, second] = order(pods);
-    expect(choosePod(pods, options)).toBe(favourite);
-    expect(choosePod(pods, { ...options, isHopeless: (p) => p === favourite })).toBe(second);
-    expect(choosePod(pods, { ...options, isHopeless: () => true })).toBeUndefined();
   });
 });
