@@ -10,6 +10,7 @@ const lostCodes: ReadonlySet<string> = new Set([
   'BUILDER_LOST',
   'BUILDKIT_LOST',
   'BUILDKIT_UNAVAILABLE',
+  'CONNECTION_CLOSED',
   'EXEC_CLOSED',
   'REMOTE_LOST',
   'SESSION_TUNNEL_LOST',
