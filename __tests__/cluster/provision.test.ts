@@ -37,6 +37,8 @@ function readmeRules(wanted: (right: ReadmeRight) => boolean): Rule[] {
     }));
 }
 
+const isLoss = (line: string): boolean => line.startsWith('No right');
+
 /** What a run without configuration needs, and nothing of what we would like beside it. */
 const neededRules = readmeRules(
   ({ isHard, occasion }) => isHard && ['to build', 'to create the builder'].includes(occasion),
@@ -248,9 +250,7 @@ describe('a builder', () => {
     await connect(builder);
     await builder.settle(never);
     expect(await remove(builder.state)).toBe('removed');
-    expect(lines).toEqual([
-      `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
-    ]);
+    expect(lines.filter(isLoss)).toEqual([]);
     expect(await playground.left()).toEqual([]);
   }, 60_000);
 
@@ -261,9 +261,7 @@ describe('a builder', () => {
     await connect(builder);
     await builder.settle(never);
     expect(await remove(builder.state)).toBe('removed');
-    expect(lines).toEqual([
-      `Created builder ${builder.state.name} in namespace ${playground.namespace}`,
-    ]);
+    expect(lines.filter(isLoss)).toEqual([]);
   }, 60_000);
 
   it.each([
@@ -319,9 +317,8 @@ describe('a builder', () => {
     expect(object.spec?.activeDeadlineSeconds).toBe(3600);
     expect(builder.expiry).toMatch(/^it expires at \d{4}-\d\d-\d\dT[\d:]+Z at the latest$/);
     await builder.settle(never);
-    expect(lines).toEqual([
+    expect(lines.filter(isLoss)).toEqual([
       'No right to patch jobs: a builder whose runner is lost lives its whole max-lifetime.',
-      `Created builder ${name} in namespace ${namespace}`,
     ]);
     expect(await remove(builder.state)).toBe('removed');
     expect(await playground.left()).toEqual([]);
