@@ -44,6 +44,8 @@ async function bundle(): Promise<Map<string, Buffer>> {
     cache: false,
     // For `load.js`, since Node keeps no compiled code of ES modules that have run.
     esm: false,
+    // The stubs of grpc-js are all that is used: see `src/buildkit/grpc-stubs.ts`.
+    externals: { './internal-channel': 'node:events' },
     license: 'licenses.txt',
     quiet: true,
     transpileOnly: true,

@@ -2,6 +2,8 @@ declare module '@vercel/ncc' {
   interface Options {
     readonly cache?: boolean;
     readonly esm?: boolean;
+    /** Modules that are not bundled, by what they are asked for, with what is loaded instead. */
+    readonly externals?: Readonly<Record<string, string>>;
     readonly license?: string;
     readonly quiet?: boolean;
     readonly transpileOnly?: boolean;

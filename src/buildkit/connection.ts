@@ -1,6 +1,6 @@
 import type { ClientHttp2Stream } from 'node:http2';
 
-import { Client, credentials, Metadata, type CallOptions } from '@grpc/grpc-js';
+import type { CallOptions } from '@grpc/grpc-js';
 
 import type { CountedDuplex, Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
@@ -15,6 +15,7 @@ import {
 } from '../wire/gen/control.ts';
 import { rpcMethod, type RpcMethod } from '../wire/rpc.ts';
 import { BuildkitError, canceledError, fromCallError, lostError, protocolError } from './errors.ts';
+import { ChannelCredentials, Client, Metadata } from './grpc-stubs.ts';
 import { Http2Channel } from './http2-channel.ts';
 
 const { methods } = ControlDefinition;
@@ -56,7 +57,7 @@ export class BuildkitConnection implements AsyncDisposable {
     const channel = new Http2Channel(stream, { unaryMethods });
     this.#stream = stream;
     this.#channel = channel;
-    this.#client = new Client(channel.target, credentials.createInsecure(), {
+    this.#client = new Client(channel.target, ChannelCredentials.createInsecure(), {
       channelOverride: channel,
     });
     this.#callTimeoutMs = options.callTimeoutMs ?? defaultCallTimeoutMs;

@@ -1,8 +1,9 @@
-import { Metadata, status as grpcStatus, type ServiceError } from '@grpc/grpc-js';
+import type { ServiceError } from '@grpc/grpc-js';
 
 import { CodedError, messageOf, type ErrorDetails } from '../shared/errors.ts';
 import { decodeErrorDetails, type BuildkitErrorDetails } from './error-details.ts';
 import { localEndOf, type LocalEnd } from './grpc-status.ts';
+import { Metadata, Status as grpcStatus } from './grpc-stubs.ts';
 
 export type BuildkitErrorCode =
   | 'BUILDKIT_CALL_FAILED'

@@ -1,8 +1,9 @@
 import { constants } from 'node:http2';
 
-import { Metadata, status as grpcStatus, type StatusObject } from '@grpc/grpc-js';
+import type { StatusObject } from '@grpc/grpc-js';
 
 import { decodeGrpcMessage } from '../shared/grpc-message.ts';
+import { Metadata, Status as grpcStatus } from './grpc-stubs.ts';
 
 /**
  * How a call ended without a verdict of the daemon.

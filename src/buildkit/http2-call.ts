@@ -1,12 +1,11 @@
 import { constants, type ClientHttp2Stream, type OutgoingHttpHeaders } from 'node:http2';
 
-import {
-  status as grpcStatus,
-  type ChannelInterface,
-  type Deadline,
-  type InterceptingListener,
-  type Metadata,
-  type StatusObject,
+import type {
+  ChannelInterface,
+  Deadline,
+  InterceptingListener,
+  Metadata,
+  StatusObject,
 } from '@grpc/grpc-js';
 
 import { messageOf } from '../shared/errors.ts';
@@ -23,6 +22,7 @@ import {
   responseProblem,
   statusFromHeaders,
 } from './grpc-status.ts';
+import { Status as grpcStatus } from './grpc-stubs.ts';
 
 /** What grpc-js asks of a call; the package does not export the name. */
 export type GrpcCall = ReturnType<ChannelInterface['createCall']>;

@@ -7,8 +7,9 @@ import {
 } from 'node:http2';
 import type { Duplex } from 'node:stream';
 
-import { connectivityState, type ChannelInterface, type Deadline } from '@grpc/grpc-js';
+import type { ChannelInterface, Deadline } from '@grpc/grpc-js';
 
+import { ConnectivityState } from './grpc-stubs.ts';
 import { Http2Call, type CallTransport, type GrpcCall } from './http2-call.ts';
 
 /** Receive windows; HTTP/2's own 64 KiB would cost a round trip each through an exec stream. */
@@ -129,12 +130,12 @@ export class Http2Channel implements ChannelInterface, CallTransport, AsyncDispo
     return this.target;
   }
 
-  getConnectivityState(): connectivityState {
-    return this.lost() === undefined ? connectivityState.READY : connectivityState.SHUTDOWN;
+  getConnectivityState(): ConnectivityState {
+    return this.lost() === undefined ? ConnectivityState.READY : ConnectivityState.SHUTDOWN;
   }
 
   watchConnectivityState(
-    _state: connectivityState,
+    _state: ConnectivityState,
     _deadline: Deadline,
     callback: (error?: Error) => void,
   ): void {
