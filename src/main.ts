@@ -103,9 +103,9 @@ async function report(
   connected: ConnectedBuilder,
   to: Pick<Run, 'logger' | 'signal'>,
 ): Promise<void> {
-  const { describeNodes, reportNode } = await import('./node-report.ts');
+  const { reportNode, setNodeOutputs } = await import('./node-report.ts');
   try {
-    setOutputs(describeNodes([await reportNode(options, connected, to)]));
+    setNodeOutputs([await reportNode(options, connected, to)]);
   } catch (failure) {
     to.logger.debug(`What the builder can do is not known: ${messageOf(failure)}`);
   }

@@ -1,5 +1,5 @@
 /** What the setup step reports of a builder's nodes, in the words of docker/setup-buildx-action. */
-import type { Outputs } from './action/outputs.ts';
+import { setOutputs } from './action/outputs.ts';
 import type { BuilderOptions } from './options/options.ts';
 import { entitlementFlags } from './kubernetes/builder-spec.ts';
 import { platformText } from './kubernetes/names.ts';
@@ -43,20 +43,18 @@ export async function reportNode(
   };
 }
 
-/** The outputs about all nodes; single values are those of the first one. */
-export function describeNodes(
-  nodes: readonly NodeReport[],
-): Pick<Outputs, 'driver' | 'endpoint' | 'flags' | 'nodes' | 'platforms' | 'status'> {
+/** Sets the outputs about all nodes; single values are those of the first one. */
+export function setNodeOutputs(nodes: readonly NodeReport[]): void {
   const [first] = nodes;
   const platforms = new Set(nodes.flatMap((node) => node.platforms.split(',')));
-  return {
+  setOutputs({
     driver: first?.driver,
     platforms: [...platforms].join(','),
     nodes: JSON.stringify(nodes, undefined, 2),
     endpoint: first?.endpoint,
     status: first?.status,
     flags: first?.['buildkitd-flags'],
-  };
+  });
 }
 
 /** What the workers of a daemon can build, such as `linux/arm/v7`. */

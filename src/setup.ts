@@ -57,8 +57,9 @@ async function run(step: Run): Promise<void> {
   writeBuilderFile(github.runnerTemp, { name, nodes: nodes.map(toNode) });
   const reports = await provisionAll(step, { nodes, name, job, state, timings });
   timings.end('builder');
-  const { describeNodes } = await import('./node-report.ts');
-  setOutputs({ ...describeNodes(reports), timings: timings.toJson() });
+  const { setNodeOutputs } = await import('./node-report.ts');
+  setNodeOutputs(reports);
+  setOutputs({ timings: timings.toJson() });
 }
 
 /** All nodes at once: what one of them waits for is no reason for another to wait. */

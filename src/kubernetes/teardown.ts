@@ -252,7 +252,7 @@ export function describeRemoval(state: BuilderState, removal: Removal): string {
     removed: `Removed ${where}`,
     removing: `Deleted ${where}; the cluster is still stopping its pods`,
     stopped: `Scaled ${where} to zero; its state is kept`,
-    left: `Left ${where} as it is: it is a pool`,
+    left: `Left ${where} as it is`,
     held: `Left ${where} to the jobs that still use it`,
     nothing: `Left ${where} alone: this step did not create it, or it is gone`,
   };
