@@ -5,7 +5,7 @@ import type { RemoteError } from './remote/errors.ts';
 /** What a build needs of its builder, wherever that is; see `Builder`. */
 export interface BuilderAtWork extends Pick<
   Builder,
-  'endpoint' | 'name' | 'nodeName' | 'podAnswers' | 'podLost'
+  'endpoint' | 'name' | 'nodeName' | 'answersAnew' | 'podLost'
 > {
   readonly driver: 'kubernetes' | 'remote';
   explainLoss(

@@ -8,7 +8,7 @@ import { SolveError } from './solve/errors.ts';
 import { StillWaiting } from './still-waiting.ts';
 
 export interface WatchOptions {
-  readonly builder: Pick<BuilderAtWork, 'podLost' | 'explainLoss' | 'podAnswers'>;
+  readonly builder: Pick<BuilderAtWork, 'podLost' | 'explainLoss' | 'answersAnew'>;
   readonly connection: Pick<BuildkitConnection, 'bytesRead' | 'cut' | 'info'>;
   /** What the work is at, such as `[2/3] RUN make`, for the reason of a loss. */
   readonly step: () => string | undefined;
@@ -44,7 +44,7 @@ export async function whileBuilderLives<T>(
   using liveness = new Liveness({
     bytesRead: () => connection.bytesRead,
     probe: (probing) => connection.info(probing),
-    confirm: (confirming) => builder.podAnswers(confirming),
+    askAnew: (asking, reached) => builder.answersAnew(asking, reached),
     onDead: (found) => {
       silence = found;
       connection.cut(new Error(`no sign of life from the daemon for ${found.silentMs / 1000} s`));
@@ -58,7 +58,7 @@ export async function whileBuilderLives<T>(
     });
   } catch (failure) {
     signal.throwIfAborted();
-    const isSilent = silence?.podAnswers === false;
+    const isSilent = silence?.elsewhere === 'nobody';
     throw lost ?? (await explained(failure, { ...options, isSilent }));
   } finally {
     watch.abort();

@@ -3,12 +3,20 @@
 const secondMs = 1_000;
 /** Seconds of silence after which the daemon is asked, and again while it does not answer. */
 const probeAfter = 2;
-/** Seconds of silence after which it is looked whether the pod answers on another way. */
-const confirmAfter = 4;
-/** Seconds of silence that a dead pod gets. */
-const deadAfter = 8;
-/** The same for one that is silent here and answers elsewhere. */
-const brokenAfter = 60;
+/** Seconds of silence after which the same is tried on a new stream. */
+const askAnewAfter = 4;
+/** Seconds of silence that are borne, by who answers on a new stream. */
+const patience = {
+  /** The pod is dead. */
+  nobody: 8,
+  /** The daemon lives: this stream is broken, unless what we send ahead of our question is long. */
+  daemon: 20,
+  /** The node lives, and the daemon may be too busy to answer anyone. */
+  pod: 60,
+} as const;
+
+/** Who answers on a new stream to a daemon that says nothing on the old one. */
+export type Answerer = keyof typeof patience;
 
 export interface LivenessOptions {
   /** Bytes from the daemon so far, where they are counted: every one is a sign of life. */
@@ -16,10 +24,11 @@ export interface LivenessOptions {
   /** Asks the daemon for what costs it no work, such as its version; the answer is a sign of life. */
   readonly probe: (signal: AbortSignal) => Promise<unknown>;
   /**
-   * Whether the pod answers on another way; asked once per silence. A rejection says that it does
-   * not. Unset: there is no other way.
+   * Opens a new stream; calls `reached` once the pod is, and resolves once its daemon has answered.
+   *
+   * Called once per silence.
    */
-  readonly confirm?: (signal: AbortSignal) => Promise<boolean>;
+  readonly askAnew: (signal: AbortSignal, reached: () => void) => Promise<unknown>;
   /** Called at most once. */
   readonly onDead: (silence: Silence) => void;
   /** What counts as a second; default 1000. */
@@ -29,18 +38,17 @@ export interface LivenessOptions {
 /** What is known of a daemon that says nothing more. */
 export interface Silence {
   readonly silentMs: number;
-  /** Whether its pod answers others, so that only the connection is broken. */
-  readonly podAnswers: boolean;
+  readonly elsewhere: Answerer;
 }
 
 /**
- * Notices within 8 s that nobody is left at the other end of a connection that looks open, as when
- * its node lost power.
+ * Notices that nobody is left at the other end of a connection that looks open: within 8 s where the
+ * node lost power, within 20 s where only this connection is broken.
  *
  * A daemon that is only busy is left alone: any byte counts, and one that says nothing at all gets a
- * minute while its pod answers `confirm`. What is counted are seconds in which this process ran, so
- * that one that was suspended, or too busy to read, does not hold it against the daemon. Does not
- * keep the process alive.
+ * minute while its pod can be reached. What is counted are seconds in which this process ran, so that
+ * one that was suspended, or too busy to read, does not hold it against the daemon. Does not keep the
+ * process alive.
  */
 export class Liveness implements Disposable {
   readonly #options: LivenessOptions;
@@ -50,8 +58,9 @@ export class Liveness implements Disposable {
   #heardAt = performance.now();
   #silentSeconds = 0;
   #isProbing = false;
-  /** Undefined: not asked in this silence. */
-  #podAnswers: boolean | undefined;
+  /** Of this silence. */
+  #elsewhere: Answerer = 'nobody';
+  #askingAnew: AbortController | undefined;
 
   constructor(options: LivenessOptions) {
     this.#options = options;
@@ -76,7 +85,7 @@ export class Liveness implements Disposable {
     this.#silentSeconds += 1;
     this.#listen();
     if (this.#silentSeconds >= probeAfter) void this.#probe();
-    if (this.#silentSeconds >= confirmAfter) void this.#confirm();
+    if (this.#silentSeconds >= askAnewAfter) void this.#askAnew();
     // After what has come meanwhile and was not read yet.
     if (!this.#isTooLong) return;
     setImmediate(() => {
@@ -85,16 +94,13 @@ export class Liveness implements Disposable {
   }
 
   get #isTooLong(): boolean {
-    return this.#silentSeconds >= (this.#podAnswers === true ? brokenAfter : deadAfter);
+    return this.#silentSeconds >= patience[this.#elsewhere];
   }
 
   #judge(): void {
     this.#listen();
     if (!this.#isTooLong || this.#over.signal.aborted) return;
-    const silence = {
-      silentMs: this.#silentSeconds * secondMs,
-      podAnswers: this.#podAnswers === true,
-    };
+    const silence = { silentMs: this.#silentSeconds * secondMs, elsewhere: this.#elsewhere };
     this[Symbol.dispose]();
     this.#options.onDead(silence);
   }
@@ -108,7 +114,9 @@ export class Liveness implements Disposable {
   #heard(): void {
     this.#heardAt = performance.now();
     this.#silentSeconds = 0;
-    this.#podAnswers = undefined;
+    this.#elsewhere = 'nobody';
+    this.#askingAnew?.abort();
+    this.#askingAnew = undefined;
   }
 
   async #probe(): Promise<void> {
@@ -123,13 +131,23 @@ export class Liveness implements Disposable {
     if (answered) this.#heard();
   }
 
-  async #confirm(): Promise<void> {
-    const { confirm } = this.#options;
-    if (this.#podAnswers !== undefined || confirm === undefined) return;
-    this.#podAnswers = false;
-    const askedAt = this.#heardAt;
-    const answers = await confirm(this.#over.signal).catch(() => false);
-    // Of another silence it would be old news.
-    if (this.#heardAt === askedAt) this.#podAnswers = answers;
+  async #askAnew(): Promise<void> {
+    if (this.#askingAnew !== undefined) return;
+    const asking = new AbortController();
+    this.#askingAnew = asking;
+    const note = (answerer: Answerer): void => {
+      // Of another silence it would be old news.
+      if (!asking.signal.aborted) this.#elsewhere = answerer;
+    };
+    const signal = AbortSignal.any([asking.signal, this.#over.signal]);
+    const ask = this.#options.askAnew(signal, () => {
+      note('pod');
+    });
+    await ask.then(
+      () => {
+        note('daemon');
+      },
+      () => undefined,
+    );
   }
 }

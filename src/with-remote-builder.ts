@@ -33,7 +33,9 @@ export async function withRemoteBuilder<T>(
     endpoint: remote.endpoint,
     // Only its connection tells.
     podLost: (watching) => untilAborted(watching),
-    podAnswers: (asking) => remote.answers(asking),
+    answersAnew: async (asking) => {
+      await remote.answers(asking);
+    },
     explainLoss: (explaining, cause) => remote.explainLoss(explaining, cause),
   };
   return await use({ builder, connection });

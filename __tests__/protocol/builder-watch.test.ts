@@ -36,7 +36,7 @@ async function build(
   const options: WatchOptions = {
     builder: {
       podLost: () => lost ?? new Promise(() => undefined),
-      podAnswers: () => (answers ? Promise.resolve(true) : Promise.reject(new Error('no route'))),
+      answersAnew: () => (answers ? Promise.resolve() : Promise.reject(new Error('no route'))),
       explainLoss: (_signal, _cause, more) => {
         asked.push(more?.isSilent);
         return Promise.resolve(fate);
@@ -142,7 +142,7 @@ async function idle(fate: BuilderLost) {
   const options: Omit<WatchOptions, 'connection'> = {
     builder: {
       podLost: () => new Promise(() => undefined),
-      podAnswers: () => Promise.resolve(true),
+      answersAnew: () => Promise.resolve(),
       explainLoss: () => Promise.resolve(fate),
     },
     step: () => undefined,

@@ -17,27 +17,23 @@ const hangs = (): Promise<never> => new Promise(() => undefined);
 function start({
   bytesRead,
   probe = hangs,
-  confirm,
+  askAnew = hangs,
 }: {
   readonly bytesRead?: () => number;
   readonly probe?: () => Promise<unknown>;
-  readonly confirm?: () => Promise<boolean>;
+  readonly askAnew?: (signal: AbortSignal, reached: () => void) => Promise<unknown>;
 } = {}) {
-  const seen = { bytes: 0, probes: 0, confirms: 0, dead: [] as Silence[] };
+  const seen = { bytes: 0, probes: 0, asked: 0, dead: [] as Silence[] };
   open = new Liveness({
     bytesRead: bytesRead ?? (() => seen.bytes),
     probe: () => {
       seen.probes += 1;
       return probe();
     },
-    ...(confirm === undefined
-      ? {}
-      : {
-          confirm: () => {
-            seen.confirms += 1;
-            return confirm();
-          },
-        }),
+    askAnew: (signal, reached) => {
+      seen.asked += 1;
+      return askAnew(signal, reached);
+    },
     onDead: (silence) => seen.dead.push(silence),
   });
   return seen;
@@ -69,7 +65,7 @@ describe('Liveness', () => {
     expect(seen.dead).toEqual([]);
     expect(seen.probes).toBe(1);
     await seconds(60);
-    expect(seen.dead).toEqual([{ silentMs: 8000, podAnswers: false }]);
+    expect(seen.dead).toEqual([{ silentMs: 8000, elsewhere: 'nobody' }]);
   });
 
   it('takes any byte for a sign, also when nothing is answered', async () => {
@@ -87,33 +83,55 @@ describe('Liveness', () => {
     expect(seen.dead).toHaveLength(1);
   });
 
-  it('gives a silent daemon a minute where its pod answers', async () => {
-    const seen = start({ confirm: () => Promise.resolve(true) });
+  it('gives a silent daemon a minute where its pod is reached', async () => {
+    const seen = start({
+      askAnew: (_signal, reached) => {
+        reached();
+        return hangs();
+      },
+    });
     await seconds(59);
-    expect(seen).toMatchObject({ confirms: 1, dead: [] });
+    expect(seen).toMatchObject({ asked: 1, dead: [] });
     await seconds(2);
-    expect(seen.dead).toEqual([{ silentMs: 60_000, podAnswers: true }]);
+    expect(seen.dead).toEqual([{ silentMs: 60_000, elsewhere: 'pod' }]);
   });
 
-  it.each([
-    ['does not answer either', hangs],
-    ['refuses', () => Promise.reject(new Error('no such node'))],
-    ['says no', () => Promise.resolve(false)],
-  ])('gives no more than 8 s where the pod %s', async (_, confirm) => {
-    const seen = start({ confirm });
+  it('takes the connection for broken where the daemon answers on a new one', async () => {
+    const seen = start({
+      askAnew: (_signal, reached) => {
+        reached();
+        return Promise.resolve();
+      },
+    });
+    await seconds(19);
+    expect(seen.dead).toEqual([]);
+    await seconds(2);
+    expect(seen.dead).toEqual([{ silentMs: 20_000, elsewhere: 'daemon' }]);
+  });
+
+  it('gives no more than 8 s where the pod is not reached', async () => {
+    const seen = start({ askAnew: () => Promise.reject(new Error('no such node')) });
     await seconds(9);
-    expect(seen.dead).toEqual([{ silentMs: 8000, podAnswers: false }]);
+    expect(seen.dead).toEqual([{ silentMs: 8000, elsewhere: 'nobody' }]);
   });
 
-  it('asks the pod anew in each silence', async () => {
-    let answers = true;
-    const seen = start({ confirm: () => Promise.resolve(answers) });
-    await seconds(30);
+  it('asks anew in each silence, and drops the question of the last', async () => {
+    const signals: AbortSignal[] = [];
+    let reachedLate = (): void => undefined;
+    const seen = start({
+      askAnew: (signal, reached) => {
+        signals.push(signal);
+        reachedLate = reached;
+        return hangs();
+      },
+    });
+    await seconds(5);
     seen.bytes += 1;
-    answers = false;
-    await seconds(10);
-    expect(seen.confirms).toBe(2);
-    expect(seen.dead).toEqual([{ silentMs: 8000, podAnswers: false }]);
+    await seconds(1);
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+    reachedLate();
+    await seconds(9);
+    expect(seen).toMatchObject({ asked: 2, dead: [{ silentMs: 8000, elsewhere: 'nobody' }] });
   });
 
   it('does not hold a suspended runner against the daemon', async () => {

@@ -47,15 +47,18 @@ export interface Builder extends AsyncDisposable {
   /**
    * Says why the connection to the connected pod ended; `cause` is what the connection itself said.
    *
-   * `isSilent`: it did not end, but nobody answers, as `podAnswers` says.
+   * `isSilent`: it did not end, but nobody answers, as `answersAnew` says.
    */
   explainLoss(
     signal: AbortSignal,
     cause: unknown,
     more?: { readonly step?: string | undefined; readonly isSilent?: boolean },
   ): Promise<BuilderLost>;
-  /** Whether the connected pod can be reached anew; rejects when it cannot. */
-  podAnswers(signal: AbortSignal): Promise<true>;
+  /**
+   * Resolves once the daemon of the connected pod answers on a new stream; `reached` is called
+   * before, once the pod at least has been reached. Rejects when it cannot be.
+   */
+  answersAnew(signal: AbortSignal, reached: () => void): Promise<void>;
   /**
    * Ends the beat and leaves the builder what remains of its longest life.
    *
@@ -169,10 +172,10 @@ export class KubernetesBuilder implements Builder {
     return await this.#fate().explain(cause, { signal, ...more });
   }
 
-  async podAnswers(signal: AbortSignal): Promise<true> {
+  async answersAnew(signal: AbortSignal, reached: () => void): Promise<void> {
     const { pod } = this.#rollout.lastSeen(this.#requireConnected().uid);
     if (pod === undefined) throw new Error('its pod is gone');
-    return await this.#connections.answers(pod, signal);
+    await this.#connections.answers(pod, signal, reached);
   }
 
   async settle(signal: AbortSignal): Promise<void> {

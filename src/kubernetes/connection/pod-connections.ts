@@ -1,7 +1,7 @@
 import type { ConnectionKind } from '../../options/options.ts';
 import type { CountedDuplex, Dialer } from '../../shared/dialer.ts';
 import { type Logger, nullLogger } from '../../shared/logger.ts';
-import type { TlsClient } from '../../shared/tls-stream.ts';
+import { spoken, type TlsClient } from '../../shared/tls-stream.ts';
 import type { KubeClient } from '../kube-client.ts';
 import type { Pod } from '../kube-objects.ts';
 import { bestWay } from './best-way.ts';
@@ -47,6 +47,12 @@ export class PodConnections implements Disposable {
     this.secrets = new TlsSecrets({ ...options, signal: this.#end.signal });
   }
 
+  /** Begins to read a Secret that is likely to be needed; a failure is left to who needs it. */
+  readAhead(secret: string): void {
+    if (this.#options.kind === 'exec') return;
+    this.secrets.get(secret, this.#end.signal).catch(() => undefined);
+  }
+
   /** The way of the stream that was opened last. */
   get reached(): ReachedWay | undefined {
     return this.#reached;
@@ -82,11 +88,39 @@ export class PodConnections implements Disposable {
     this.#end.abort();
   }
 
-  /** Whether a daemon can be reached by any new stream; rejects when it cannot. */
-  async answers(pod: Pod, signal: AbortSignal): Promise<true> {
-    const { stream } = await this.#dial(pod, signal, nullLogger);
-    stream.on('error', () => undefined).destroy();
-    return true;
+  /**
+   * Resolves once the daemon greets on a new stream; `reached` is called before, once the pod at
+   * least takes one.
+   *
+   * It is the node that takes an exec, also while the daemon is too busy to greet anyone, so that is
+   * tried beside the chosen way. Rejects when both fail, or with the signal.
+   */
+  async answers(pod: Pod, signal: AbortSignal, reached: () => void): Promise<void> {
+    const { name } = pod.metadata;
+    const done = new AbortController();
+    const either = AbortSignal.any([signal, done.signal]);
+    const greets = async ({ stream }: Opened): Promise<void> => {
+      stream.on('error', () => undefined);
+      try {
+        reached();
+        await spoken(stream, either);
+      } finally {
+        stream.destroy();
+      }
+    };
+    const chosen = this.#dial(pod, either, nullLogger).then(greets);
+    const ways =
+      this.#options.kind === 'exec' ? [chosen] : [chosen, this.#exec(name, either).then(greets)];
+    try {
+      await Promise.any(ways);
+    } catch {
+      signal.throwIfAborted();
+      // That of the chosen way says most.
+      await chosen;
+    } finally {
+      done.abort();
+      await Promise.allSettled(ways);
+    }
   }
 
   async #dial(
