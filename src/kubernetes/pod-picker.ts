@@ -65,11 +65,13 @@ export class ClaimingPicker implements PodPicker {
 
   async #takeOne(signal: AbortSignal): Promise<Claim> {
     const rollout = this.#rollout;
-    const candidates = (): readonly Pod[] => rollout.candidates();
-    await this.#until(() => (candidates().length > 0 ? true : undefined), signal);
+    await this.#until(() => (rollout.candidates().length > 0 ? true : undefined), signal);
+    // Of a pool that starts, the favourite is worth waiting for; in one that runs, only what is ready.
+    const starts = rollout.startedPods().length === 0;
+    const pods = (): readonly Pod[] => (starts ? rollout.candidates() : rollout.startedPods());
     rollout.arrived();
     const onChange = (listener: () => void): (() => void) => rollout.onChange(listener);
-    const claim = await this.#claims.claim({ pods: candidates, onChange }, signal);
+    const claim = await this.#claims.claim({ pods, onChange }, signal);
     rollout.await();
     return claim;
   }
