@@ -105,6 +105,7 @@ describe('the way to the cluster', () => {
       /configmaps/,
       'kind: Role',
     );
+    expect(result.main.summary).toMatch(/^### Rights are missing\n[^]*```yaml\n[^]*kind: Role\n/);
   });
 });
 

@@ -2,6 +2,7 @@ import { InputError } from '../options/errors.ts';
 import { CodedError, messageOf } from '../shared/errors.ts';
 import type { ActionErrorCode } from './errors.ts';
 import type { ActionLogger, SourceLocation } from './logger.ts';
+import { writeSummary } from './workflow-commands.ts';
 
 /** Anything that was thrown, ready to be read. */
 export interface Failure {
@@ -18,6 +19,12 @@ export function fail(
   const { code, text } = describeFailure(thrown);
   if (code === unexpected && thrown instanceof Error) logger.debug(thrown.stack ?? thrown.message);
   logger.error(text, { title: code, location });
+  if (thrown instanceof Error && 'role' in thrown && typeof thrown.role === 'string') {
+    // Whoever may grant the rights need not read the log.
+    writeSummary(
+      `### Rights are missing\n\n${messageOf(thrown)}\n\n\`\`\`yaml\n${thrown.role}\n\`\`\`\n`,
+    );
+  }
   process.exitCode = 1;
 }
 

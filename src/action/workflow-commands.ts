@@ -52,6 +52,12 @@ export function writeVariable(name: string, value: string, host: StepHost): void
   writeValue({ variable: 'GITHUB_ENV', command: 'set-env', name, value }, host);
 }
 
+/** Adds Markdown to the summary of the job; a runner without one gets nothing. */
+export function writeSummary(markdown: string, host: StepHost = processHost): void {
+  const file = host.env.GITHUB_STEP_SUMMARY ?? '';
+  if (file !== '') appendFileSync(file, markdown);
+}
+
 interface NamedValue {
   /** Names the file; a runner without it is older than 2022 and knows the command. */
   readonly variable: string;
