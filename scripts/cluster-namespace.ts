@@ -1,4 +1,11 @@
-import { BatchV1Api, AppsV1Api, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
+import {
+  AppsV1Api,
+  BatchV1Api,
+  CoordinationV1Api,
+  CoreV1Api,
+  KubeConfig,
+  PolicyV1Api,
+} from '@kubernetes/client-node';
 import { randomBytes } from 'node:crypto';
 
 import type { Cluster } from './find-cluster.ts';
@@ -6,7 +13,7 @@ import type { Cluster } from './find-cluster.ts';
 /** A namespace of one's own, deleted on disposal. */
 export interface TestNamespace extends AsyncDisposable {
   readonly name: string;
-  /** Names of workloads, pods, configuration and jobs, as `kind/name`; a namespace's own are left out. */
+  /** Names of all that builders consist of, as `kind/name`; a namespace's own are left out. */
   listWhatIsLeft(): Promise<string[]>;
 }
 
@@ -38,17 +45,26 @@ async function listObjects(config: KubeConfig, namespace: string): Promise<strin
   const apps = config.makeApiClient(AppsV1Api);
   const batch = config.makeApiClient(BatchV1Api);
   const lists = await Promise.all([
-    apps.listNamespacedDeployment({ namespace }),
-    apps.listNamespacedReplicaSet({ namespace }),
-    core.listNamespacedPod({ namespace }),
-    core.listNamespacedSecret({ namespace }),
-    batch.listNamespacedJob({ namespace }),
-    core.listNamespacedConfigMap({ namespace }),
+    named('deployment', apps.listNamespacedDeployment({ namespace })),
+    named('statefulset', apps.listNamespacedStatefulSet({ namespace })),
+    named('replicaset', apps.listNamespacedReplicaSet({ namespace })),
+    named('pod', core.listNamespacedPod({ namespace })),
+    named('secret', core.listNamespacedSecret({ namespace })),
+    named('configmap', core.listNamespacedConfigMap({ namespace })),
+    named('claim', core.listNamespacedPersistentVolumeClaim({ namespace })),
+    named('job', batch.listNamespacedJob({ namespace })),
+    named('lease', config.makeApiClient(CoordinationV1Api).listNamespacedLease({ namespace })),
+    named(
+      'budget',
+      config.makeApiClient(PolicyV1Api).listNamespacedPodDisruptionBudget({ namespace }),
+    ),
   ]);
-  const kinds = ['deployment', 'replicaset', 'pod', 'secret', 'job', 'configmap'];
-  return lists
-    .flatMap(({ items }, index) =>
-      items.map(({ metadata }) => `${kinds[index] ?? ''}/${metadata?.name ?? ''}`),
-    )
-    .filter((name) => name !== 'configmap/kube-root-ca.crt');
+  return lists.flat().filter((name) => name !== 'configmap/kube-root-ca.crt');
+}
+
+async function named(
+  kind: string,
+  list: Promise<{ readonly items: readonly { readonly metadata?: { readonly name?: string } }[] }>,
+): Promise<string[]> {
+  return (await list).items.map(({ metadata }) => `${kind}/${metadata?.name ?? ''}`);
 }

@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse, stringify } from 'yaml';
 
-import { Job, type RunningStep, type Step, type StepResult } from '../../scripts/action-runner.ts';
+import {
+  Job,
+  type JobOptions,
+  type RunningStep,
+  type Step,
+  type StepResult,
+} from '../../scripts/action-runner.ts';
 import { createNamespace, type TestNamespace } from '../../scripts/cluster-namespace.ts';
 import { type Cluster, clusterInputs } from '../../scripts/find-cluster.ts';
 import { ContextFolder, type ContextSpec } from './context-folder.ts';
@@ -16,7 +22,41 @@ interface PlaygroundOptions {
   readonly env?: Readonly<Record<string, string>>;
 }
 
-/** A namespace, a workspace and a job in which the bundle is run. */
+type Texts = Readonly<Record<string, string>>;
+
+/** One job on the cluster: its steps have the inputs that every build there needs. */
+export class ClusterJob implements Disposable {
+  readonly #job: Job;
+  readonly #inputs: Texts;
+
+  constructor(options: JobOptions, inputs: Texts) {
+    this.#job = new Job(options);
+    this.#inputs = inputs;
+  }
+
+  /** The job's own folder, `RUNNER_TEMP`. */
+  get temp(): string {
+    return this.#job.temp;
+  }
+
+  /** A step with `inputs` over those of the cluster. */
+  step(inputs: Texts, env: Texts = {}, action: '.' | 'setup' = '.'): Step {
+    return this.#job.step({ ...this.#inputs, ...inputs }, env, action);
+  }
+
+  /** Main and then post, whatever main's end. */
+  async run(inputs: Texts, env: Texts = {}): Promise<{ main: StepResult; post: StepResult }> {
+    const step = this.step(inputs, env);
+    const main = await step.main().done;
+    return { main, post: await step.post().done };
+  }
+
+  [Symbol.dispose](): void {
+    this.#job[Symbol.dispose]();
+  }
+}
+
+/** A namespace, a workspace and jobs in which the bundle is run. */
 export class Playground implements AsyncDisposable {
   readonly namespace: string;
   readonly core: CoreV1Api;
@@ -27,7 +67,9 @@ export class Playground implements AsyncDisposable {
   readonly temp = mkdtempSync(join(tmpdir(), 'playground-'));
   readonly #cluster: Cluster;
   readonly #owned: TestNamespace;
-  readonly #job: Job;
+  readonly #env: Texts;
+  readonly #job: ClusterJob;
+  readonly #jobs: ClusterJob[] = [];
 
   private constructor(options: PlaygroundOptions, owned: TestNamespace) {
     const config = new KubeConfig();
@@ -39,36 +81,38 @@ export class Playground implements AsyncDisposable {
     this.#cluster = options.cluster;
     this.#owned = owned;
     this.context = new ContextFolder(options.files ?? { Dockerfile: 'FROM scratch\n' });
-    this.#job = new Job({
-      workspace: this.context.path,
-      env: { KUBECONFIG: options.cluster.kubeconfig, ...options.env },
-    });
+    this.#env = { KUBECONFIG: options.cluster.kubeconfig, ...options.env };
+    this.#job = this.job();
   }
 
   static async create(options: PlaygroundOptions): Promise<Playground> {
     return new Playground(options, await createNamespace(options.cluster, 'kbx-test'));
   }
 
-  /** A step with the inputs that every build on this cluster needs, and `inputs` over them. */
-  step(inputs: Readonly<Record<string, string>>, env: Readonly<Record<string, string>> = {}): Step {
-    return this.#job.step({ ...clusterInputs(this.#cluster, this.namespace), ...inputs }, env);
+  /** One more job, which shares nothing with the others but workspace and namespace. */
+  job(options: Pick<JobOptions, 'repository' | 'runId'> = {}): ClusterJob {
+    const { namespace, context } = this;
+    const inputs = clusterInputs(this.#cluster, namespace);
+    const job = new ClusterJob({ ...options, workspace: context.path, env: this.#env }, inputs);
+    this.#jobs.push(job);
+    return job;
+  }
+
+  /** A step of the first job. */
+  step(inputs: Texts, env: Texts = {}, action: '.' | 'setup' = '.'): Step {
+    return this.#job.step(inputs, env, action);
   }
 
   /** `driver-opts` for this namespace. */
-  driverOpts(options: Readonly<Record<string, string>>): string {
+  driverOpts(options: Texts): string {
     return Object.entries({ namespace: this.namespace, ...options })
       .map(([key, value]) => `${key}=${value}`)
       .join('\n');
   }
 
-  /** Main and then post, whatever main's end. */
-  async run(
-    inputs: Readonly<Record<string, string>>,
-    env: Readonly<Record<string, string>> = {},
-  ): Promise<{ main: StepResult; post: StepResult }> {
-    const step = this.step(inputs, env);
-    const main = await step.main().done;
-    return { main, post: await step.post().done };
+  /** A step of the first job: main and then post, whatever main's end. */
+  run(inputs: Texts, env: Texts = {}): Promise<{ main: StepResult; post: StepResult }> {
+    return this.#job.run(inputs, env);
   }
 
   /** Names of what is left in the namespace once pods had a moment to go. */
@@ -134,7 +178,7 @@ export class Playground implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#job[Symbol.dispose]();
+    for (const job of this.#jobs) job[Symbol.dispose]();
     this.context[Symbol.dispose]();
     rmSync(this.temp, { recursive: true, force: true });
     await this.#owned[Symbol.asyncDispose]();
