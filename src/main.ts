@@ -118,7 +118,8 @@ async function onceMore(
 ): Promise<BuilderRequest> {
   const { unreachablePod } = await import('./infrastructure.ts');
   const avoid = failures.map(unreachablePod).filter((uid) => uid !== undefined);
-  return { ...request, avoid, job: { ...request.job, isLaterStep: true, lastPod: undefined } };
+  const job = { ...request.job, isLaterStep: true, lastPod: undefined };
+  return { ...request, hasWorked: true, avoid, job };
 }
 
 /** Which builder is asked for, and what is kept of it for the post step. */

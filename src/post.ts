@@ -50,7 +50,8 @@ async function removeNode(
   const teardown = await import('./kubernetes/teardown.ts');
   try {
     const { openCluster } = await import('./with-builder.ts');
-    using client = await openCluster(clusterOf(record), logger);
+    const hasWorked = expiry !== undefined;
+    using client = await openCluster(clusterOf(record), logger, { hasWorked });
     const removal = await teardown.cleanUpBuilder(client, builder, { logger, signal });
     logger.info(teardown.describeRemoval(builder, removal));
   } catch (error) {

@@ -26,6 +26,8 @@ export interface BuilderRequest {
   readonly affinityKey: string;
   /** What buildx would hash for the same choice: the absolute path of the context. */
   readonly buildxKey: string;
+  /** Whether an attempt before had a builder that answered; default false. */
+  readonly hasWorked?: boolean;
   /** Uids of pods that did not answer any more. */
   readonly avoid?: readonly string[];
   /** Called before anything is created. */
@@ -56,7 +58,7 @@ export async function withBuilder<T>(
     const { withRemoteBuilder } = await import('./with-remote-builder.ts');
     return withRemoteBuilder({ ...request, endpoint: options.remote }, openConnection, use);
   }
-  using client = await inGroup(logger, 'Cluster', () => openCluster(options, logger));
+  using client = await inGroup(logger, 'Cluster', () => openCluster(options, logger, request));
   timings.end('cluster');
   await using stack = new AsyncDisposableStack();
   const connected = await inGroup(logger, 'Builder', async () => {
@@ -70,10 +72,15 @@ export async function withBuilder<T>(
   return await use(connected);
 }
 
-/** The client for the cluster that the inputs and the environment name; masks its credentials. */
+/**
+ * The client for the cluster that the inputs and the environment name; masks its credentials.
+ *
+ * `hasWorked`: whether this job has used it before, so that it is worth waiting for.
+ */
 export async function openCluster(
   options: Pick<BuilderOptions, 'kubeconfig' | 'kubeContext'>,
   logger: ActionLogger,
+  { hasWorked = false }: Pick<BuilderRequest, 'hasWorked'> = {},
 ): Promise<KubeClient> {
   const { kubeconfig, kubeContext } = options;
   const from = { kubeconfig, kubeContext, env: process.env, homeFolder: homedir() };
@@ -82,6 +89,7 @@ export async function openCluster(
     mask: (secret) => {
       logger.mask(secret);
     },
+    limits: { isKnown: hasWorked },
   });
   logger.info(
     `Cluster ${client.server.origin}${client.server.pathname}, context ${client.context}, from ${client.source}`,

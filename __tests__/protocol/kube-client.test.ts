@@ -229,6 +229,16 @@ describe('what may pass by itself', () => {
     await expect(reading).resolves.toMatchObject({ object: pod });
   }, 20_000);
 
+  it('is waited for from the start where it is known to have answered', async () => {
+    let failures = 5;
+    const api = await serve((_request, response) => {
+      if (failures-- > 0) refuse(response, 503, 'starting');
+      else json(response, 200, pod);
+    });
+    const client = clientOf(api.config(), {}, { isKnown: true });
+    await expect(getPod(client)).resolves.toMatchObject({ object: pod });
+  }, 20_000);
+
   it('is not waited for longer than an outage may last', async () => {
     let isUp = true;
     const api = await serve((_request, response) => {

@@ -24,12 +24,15 @@ export interface KubeHttpLimits {
    * a third of that for errors of its own (500). Default 30 000.
    */
   readonly outageMs: number;
+  /** Whether the server is known to have answered, though not to this client; default false. */
+  readonly isKnown: boolean;
 }
 
 const defaultLimits: KubeHttpLimits = {
   answerTimeoutMs: 15_000,
   createTimeoutMs: 35_000,
   outageMs: 30_000,
+  isKnown: false,
 };
 /** For a server that has not answered yet, since it may be a wrong address. */
 const retries = 4;
@@ -87,11 +90,12 @@ export class KubeHttp implements Disposable {
   readonly #agent = new SocketAgent();
   /** The last target that was answered with 401. */
   #refused: ApiTarget | undefined;
-  #hasAnswered = false;
+  #hasAnswered: boolean;
 
   constructor(resolveTarget: ResolveApiTarget, limits: Partial<KubeHttpLimits> = {}) {
     this.#resolveTarget = resolveTarget;
     this.#limits = { ...defaultLimits, ...limits };
+    this.#hasAnswered = this.#limits.isKnown;
   }
 
   async call(call: ApiCall, signal: AbortSignal): Promise<ApiAnswer> {
