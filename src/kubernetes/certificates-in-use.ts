@@ -83,8 +83,8 @@ export function certificateAnnotations({
   return tls === undefined ? {} : { [certificatesAnnotation]: validUntil(tls.cert).toISOString() };
 }
 
-/** The Secret that the pods of a workload mount. */
-function secretOf({ spec }: Workload): string | undefined {
+/** The Secret with certificates that new pods of a workload mount; undefined where they have none. */
+export function secretOf({ spec }: Workload): string | undefined {
   const template = spec?.template as
     { spec?: { volumes?: { name: string; secret?: { secretName?: string } }[] } } | undefined;
   const volume = template?.spec?.volumes?.find(({ name }) => name === 'tls');

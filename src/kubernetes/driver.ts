@@ -2,6 +2,7 @@ import type { BuilderOptions } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { type Acquisition, adopt, hold, make, reuse } from './acquire.ts';
 import { type BuilderSpec, builderSpec } from './builder-spec.ts';
+import { secretOf } from './certificates-in-use.ts';
 import { PodConnections } from './connection/pod-connections.ts';
 import { decodeReachedWay } from './connection/reached-way.ts';
 import { podOrder } from './choice/pod-order.ts';
@@ -80,6 +81,10 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   const connections = new PodConnections({ client, namespace, builder: name, kind, logger });
   const early = dialEarly(connections, { spec, lastPod: options.job.lastPod });
   rollout.followPods();
+  // At the same time as the pods, since no pod is reached without.
+  const certificates = existing === undefined ? spec.tlsSecret : secretOf(existing.workload.object);
+  const isThere = existing !== undefined || options.job.isLaterStep;
+  if (isThere && certificates !== undefined) connections.readAhead(certificates);
   try {
     const acquisition = {
       ...{ client, builder, spec, files, rollout, connections, notices, logger, signal },
