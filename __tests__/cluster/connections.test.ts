@@ -141,7 +141,9 @@ async function run(script: string): Promise<string> {
 /** Builds a step that runs `command` beside buildctl and the files of a client; gives the log. */
 function buildStep(command: readonly string[]): Promise<string> {
   const { ca, clientCert, clientKey } = files;
-  const dockerfile = `FROM scratch\nCOPY . /\nRUN ${JSON.stringify(command)}\n`;
+  // Else buildctl waits 10 s for somebody to take its traces.
+  const env = 'ENV OTEL_TRACES_EXPORTER=none';
+  const dockerfile = `FROM scratch\n${env}\nCOPY . /\nRUN ${JSON.stringify(command)}\n`;
   const contents = { ca, cert: clientCert, key: clientKey, Dockerfile: dockerfile };
   const writes = Object.entries(contents).map(
     ([file, text]) => `cat > ${file} <<'EOF'\n${text}EOF\n`,
@@ -225,10 +227,10 @@ describe('a builder with certificates', () => {
       }),
     );
     expect(logs).toEqual([
-      expect.stringMatching(/exit code 1\n$/),
-      expect.stringMatching(/exit code 1\n$/),
-      expect.stringMatching(/(certificate required|broken pipe)[^]*exit code 1\n$/),
-      expect.stringMatching(/(certificate required|broken pipe)[^]*exit code 1\n$/),
+      expect.stringMatching(/Unavailable: [^]*exit code 1\n$/),
+      expect.stringMatching(/Unavailable: [^]*exit code 1\n$/),
+      expect.stringMatching(/Unavailable: [^]*exit code 1\n$/),
+      expect.stringMatching(/Unavailable: [^]*exit code 1\n$/),
       expect.stringMatching(/PLATFORMS[^]*exit code 0\n$/),
     ]);
   }, 60_000);
