@@ -195,7 +195,7 @@ describe('builds that fail', () => {
 describe('builders that are lost', () => {
   it('says that the pod was deleted', async () => {
     playground.context.add({ Dockerfile: slowDockerfile });
-    const step = playground.step({});
+    const step = playground.step({ retries: '0' });
     const running = step.main();
     await running.logged('started');
     const { namespace } = playground;
@@ -216,7 +216,7 @@ describe('builders that are lost', () => {
         each['tls-server-name'] = server.hostname;
       }
     });
-    const step = playground.step({ kubeconfig });
+    const step = playground.step({ kubeconfig, connection: 'exec', retries: '0' });
     const running = step.main();
     await running.logged('started');
     proxy.cut();
