@@ -1,4 +1,4 @@
-import type { SecureContextOptions } from 'node:tls';
+import type { SecureContext, SecureContextOptions } from 'node:tls';
 
 /**
  * Where the API server is and how to be let in: all that a socket of our own needs.
@@ -12,6 +12,11 @@ export interface ApiTarget {
     readonly servername?: string;
     readonly rejectUnauthorized?: boolean;
   };
+  /**
+   * The certificates and key of `tls` made ready, the same for all connections: each would take
+   * milliseconds for its own. Throws what is wrong with them.
+   */
+  readonly secureContext?: () => SecureContext;
   /** `Authorization` and impersonation; secrets, never to be logged. */
   readonly headers: Readonly<Record<string, string>>;
   /** HTTP or HTTPS proxy for CONNECT; its credentials are in the user information of the URL. */

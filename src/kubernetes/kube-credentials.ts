@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import type { KubeConfig as LibraryKubeConfig } from '@kubernetes/client-node';
 import { messageOf } from '../shared/errors.ts';
 import { proxyFromEnvironment } from './api-proxy.ts';
@@ -40,15 +41,20 @@ export function createTargetReader(
     ]);
     signal.throwIfAborted();
     const header = authorization ?? dynamic.authorization;
+    const identity = {
+      ...pick('ca', ca),
+      ...pick('cert', dynamic.cert ?? cert),
+      ...pick('key', dynamic.key ?? key),
+    };
+    let secureContext: SecureContext | undefined;
     return {
       server,
       tls: {
-        ...(ca === undefined ? {} : { ca }),
-        ...pick('cert', dynamic.cert ?? cert),
-        ...pick('key', dynamic.key ?? key),
+        ...identity,
         ...pick('servername', cluster.tlsServerName),
         ...(cluster.insecureSkipTlsVerify ? { rejectUnauthorized: false } : {}),
       },
+      secureContext: () => (secureContext ??= createSecureContext(identity)),
       headers: { ...pick('Authorization', header), ...impersonation(config) },
       ...pick('proxy', proxy),
     } satisfies ApiTarget;

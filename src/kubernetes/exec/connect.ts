@@ -7,6 +7,7 @@ import {
   connect as connectTls,
   type ConnectionOptions,
   getCACertificates,
+  type SecureContext,
   type TLSSocket,
 } from 'node:tls';
 
@@ -33,17 +34,23 @@ export async function connectToApiServer(
   try {
     const tunnel = proxy === undefined ? undefined : await openTunnel(proxy, target, options);
     if (server.protocol !== 'https:') return tunnel ?? (await openTcp(server, options));
-    return await openTls({ ...tls, ...addressOf(server), ...socketOption(tunnel) }, options);
+    const made = { ...(tunnel && { socket: tunnel }), ...contextOf(target) };
+    return await openTls({ ...tls, ...made, ...addressOf(server) }, options);
   } catch (error) {
     options.signal.throwIfAborted();
     throw unreachable(error, server, proxy);
   }
 }
 
+function contextOf({ secureContext }: ApiTarget): { readonly secureContext?: SecureContext } {
+  return secureContext === undefined ? {} : { secureContext: secureContext() };
+}
+
 type TlsOptions = ApiTarget['tls'] & {
   readonly host: string;
   readonly port: number;
   readonly socket?: Socket;
+  readonly secureContext?: SecureContext;
 };
 
 async function openTls(options: TlsOptions, wait: ConnectOptions): Promise<TLSSocket> {
@@ -136,10 +143,6 @@ function named(error: unknown, { signal, timeoutMs }: ConnectOptions): unknown {
 function addressOf(url: URL): { host: string; port: number } {
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   return { host: url.hostname.replace(/^\[|\]$/g, ''), port };
-}
-
-function socketOption(socket: Socket | undefined): { socket?: Socket } {
-  return socket === undefined ? {} : { socket };
 }
 
 /** A proxy may have a public certificate, or one from the kubeconfig's authority, as in kubectl. */
