@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
-import { Job } from '../scripts/action-runner.ts';
+import { Job, type Step } from '../scripts/action-runner.ts';
 import { clusterInputs } from '../scripts/find-cluster.ts';
 import { type BenchContext, largeFileContext, manyFilesContext, smallContext } from './contexts.ts';
 import type { Benchmark, Place, Prepared, Sample } from './measure.ts';
@@ -39,14 +39,42 @@ export const benchmarks: readonly Benchmark[] = [
     what: 'one file of 300 MB, all of it new; peer: buildx build',
     unit: 's',
     runs: 5,
-    prepare: async (place) => prepareUpload(place, await largeFileContext()),
+    prepare: async (place) => prepareUpload(place, await largeFileContext(), 'exec'),
+  },
+  {
+    name: 'upload-300m-port-forward',
+    what: 'the same through a forwarded port, with mutual TLS inside',
+    unit: 's',
+    runs: 5,
+    prepare: async (place) => prepareUpload(place, await largeFileContext(), 'port-forward'),
+  },
+  {
+    name: 'upload-300m-direct',
+    what: 'the same to the address of the pod, with mutual TLS',
+    unit: 's',
+    runs: 5,
+    prepare: async (place) => prepareUpload(place, await largeFileContext(), 'direct'),
   },
   {
     name: 'upload-20k-exec',
     what: '20 000 files of 4 KB, all of them new; peer: buildx build',
     unit: 's',
     runs: 5,
-    prepare: (place) => prepareUpload(place, manyFilesContext()),
+    prepare: (place) => prepareUpload(place, manyFilesContext(), 'exec'),
+  },
+  {
+    name: 'upload-20k-direct',
+    what: 'the same to the address of the pod, with mutual TLS',
+    unit: 's',
+    runs: 5,
+    prepare: (place) => prepareUpload(place, manyFilesContext(), 'direct'),
+  },
+  {
+    name: 'pool-start',
+    what: 'main start to first answered RPC on a pool that is up; peer: buildx inspect --bootstrap',
+    unit: 's',
+    runs: 9,
+    prepare: preparePoolStart,
   },
 ];
 
@@ -81,12 +109,7 @@ async function prepareColdStart(place: Place): Promise<Prepared> {
       });
       const step = job.step(clusterInputs(place.cluster, place.namespace));
       try {
-        const startedMs = performance.now();
-        const running = step.main();
-        await running.logged(/BuildKit \S+ answered/);
-        const value = (performance.now() - startedMs) / 1000;
-        await running.done;
-        return { value };
+        return await untilAnswered(step);
       } finally {
         await step.post().done;
         job[Symbol.dispose]();
@@ -131,8 +154,51 @@ async function prepareNoopBuild(place: Place): Promise<Prepared> {
   });
 }
 
-function prepareUpload(place: Place, context: BenchContext): Promise<Prepared> {
-  return prepareBuild(place, context, { inputs: {}, flags: [], output: [] });
+function prepareUpload(
+  place: Place,
+  context: BenchContext,
+  connection: 'exec' | 'port-forward' | 'direct',
+): Promise<Prepared> {
+  return prepareBuild(place, context, { inputs: { connection }, flags: [], output: [] });
+}
+
+/** Each run is another job, which knows of the pool no more than its name. */
+async function preparePoolStart(place: Place): Promise<Prepared> {
+  const context = smallContext();
+  await using stack = new AsyncDisposableStack();
+  stack.use(context);
+  const buildx = stack.use(new Buildx(place));
+  const peerName = `peer-${randomBytes(3).toString('hex')}`;
+  await buildx.create(peerName);
+  stack.defer(() => buildx.remove(peerName));
+  const inputs = { name: `pool-${randomBytes(3).toString('hex')}`, cleanup: 'false' };
+  const run = async (): Promise<Sample> => {
+    const job = new Job({ workspace: context.path, env: { KUBECONFIG: place.cluster.kubeconfig } });
+    const step = job.step({ ...clusterInputs(place.cluster, place.namespace), ...inputs });
+    try {
+      return await untilAnswered(step);
+    } finally {
+      await step.post().done;
+      job[Symbol.dispose]();
+    }
+  };
+  await run();
+  const prepared = stack.move();
+  return {
+    ours: run,
+    peer: () => seconds(() => buildx.inspect(peerName)),
+    [Symbol.asyncDispose]: () => prepared.disposeAsync(),
+  };
+}
+
+/** From the start of main to where the log says that the daemon answered. */
+async function untilAnswered(step: Step): Promise<Sample> {
+  const startedMs = performance.now();
+  const running = step.main();
+  await running.logged(/BuildKit \S+ answered/);
+  const value = (performance.now() - startedMs) / 1000;
+  await running.done;
+  return { value };
 }
 
 interface Build {

@@ -42,6 +42,11 @@ export class Buildx implements AsyncDisposable {
     await this.#run(['build', ...flags, ...files, ...args, context]);
   }
 
+  /** Finds a builder that is up and asks its daemon what it can do. */
+  async inspect(name: string): Promise<void> {
+    await this.#run(['inspect', '--bootstrap', name]);
+  }
+
   async remove(name: string): Promise<void> {
     await this.#run(['rm', '--force', name]);
   }
