@@ -93,6 +93,16 @@ describe('raceStaggered', () => {
     expect(discarded).toEqual(['first']);
   });
 
+  it('discards who comes through in the same turn as the first to do so', async () => {
+    const [first, second] = [runner('first'), runner('second')];
+    const { result, discarded } = race([first, second], { headStartMs: soon });
+    await second.started;
+    second.wins();
+    first.wins();
+    expect(await result).toMatchObject({ value: 'second' });
+    expect(discarded).toEqual(['first']);
+  });
+
   it('still takes the first when the second is slower', async () => {
     const [first, second] = [runner('first'), runner('second')];
     const { result } = race([first, second], { headStartMs: soon });
