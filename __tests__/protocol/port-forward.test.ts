@@ -284,6 +284,25 @@ describe.each(protocols)('a port forwarded over %s', (protocol: PortForwardProto
     await until(() => server.sockets[0]?.destroyed === true && daemon.open.size === 0);
   });
 
+  it('fails as it would have, when it ends while the certificates are still on their way', async () => {
+    const { server, open } = await stage({ closed: true, complaint: ['connection refused'] });
+    const certificates = Promise.withResolvers<TlsClient>();
+    const opening = failureOf(open({ ...only, tls: certificates.promise }));
+    await until(() => server.sockets[0]?.destroyed === true);
+    certificates.resolve(clientOf());
+    expect(await opening).toMatchObject({ kind: 'not-listening' });
+  });
+
+  it('leaves nothing open when there are no certificates after all', async () => {
+    const { server, daemon, open } = await stage();
+    const certificates = Promise.withResolvers<TlsClient>();
+    const opening = failureOf(open({ ...only, tls: certificates.promise }));
+    await until(() => daemon.connections === 1);
+    certificates.reject(new Error('no right to read them'));
+    expect(await opening).toMatchObject({ message: 'no right to read them' });
+    await until(() => server.sockets[0]?.destroyed === true && daemon.open.size === 0);
+  });
+
   it('tells an impostor by its certificate, and gives it nothing', async () => {
     const impostor = await makeBuilderTls('b', { validMs: 3_600_000 });
     const heard: Buffer[] = [];

@@ -67,8 +67,13 @@ export async function raceStaggered<T>(
     };
     entrant.run(over.signal, hold).then(
       (value) => {
-        if (over.signal.aborted) discard(value);
-        else resolve({ value, winner: index, failures: new Map(failures) });
+        if (over.signal.aborted) {
+          discard(value);
+          return;
+        }
+        // At once: another one may come through in the same turn.
+        over.abort();
+        resolve({ value, winner: index, failures: new Map(failures) });
       },
       (failure: unknown) => {
         failures.set(index, failure);

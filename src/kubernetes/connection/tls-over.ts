@@ -4,22 +4,29 @@ import type { TLSSocket } from 'node:tls';
 import type { CountedDuplex } from '../../shared/dialer.ts';
 import { tlsFailureOf } from '../../shared/tls-failure.ts';
 import { openTlsStream, type TlsClient } from '../../shared/tls-stream.ts';
+import { untilAborted } from '../until-aborted.ts';
 import { WayFailure } from './way-failure.ts';
 
 /**
  * Speaks mutual TLS with a builder's daemon over `stream`, until it has greeted.
  *
- * `whom` names the far side in messages. Throws `WayFailure` of kind `impossible` for what is wrong
- * with certificates, else the error of the stream or the signal's reason.
+ * `whom` names the far side in messages. Takes the stream over, also when it fails. Throws
+ * `WayFailure` of kind `impossible` for what is wrong with certificates, else the error of the
+ * stream or the signal's reason.
  */
 export async function tlsOver(
   stream: Duplex & Counters,
   { tls, whom }: { readonly tls: TlsClient | Promise<TlsClient>; readonly whom: string },
   signal: AbortSignal,
 ): Promise<CountedDuplex> {
+  // It may fail while there is nobody to listen yet; `errored` tells that as well.
+  stream.on('error', () => undefined);
   try {
-    return counting(await openTlsStream(stream, await tls, signal), stream);
+    const client = await untilAborted(Promise.resolve(tls), signal);
+    if (stream.errored !== null) throw stream.errored;
+    return counting(await openTlsStream(stream, client, signal), stream);
   } catch (error) {
+    stream.destroy();
     const failure = signal.aborted ? undefined : tlsFailureOf(error);
     if (failure === undefined) throw error;
     throw new WayFailure(
