@@ -54,6 +54,8 @@ interface StageOptions {
   /** What `cat /etc/hosts` says. */
   readonly hosts?: string;
   readonly secretMissing?: boolean;
+  /** Called when a port is to be forwarded. */
+  readonly onPortForward?: () => void;
 }
 
 class Stage {
@@ -126,6 +128,7 @@ async function stage(options: StageOptions = {}): Promise<Stage> {
     }
     if (how === 'silent') return true;
     if (isExec) return false;
+    options.onPortForward?.();
     new FakeForward(request, { to: how === 'works' ? behind : undefined });
     return true;
   };
@@ -277,6 +280,14 @@ describe('connection: auto', () => {
     await dialing;
     expect(set.connections.reached).toEqual(direct);
     expect(set.asked).toEqual([]);
+  });
+
+  it('looks once more at the address when another way was first to find the daemon', async () => {
+    // Between two tries of direct, which come every 100 ms by then.
+    const set = await stage({ portForward: 'works', onPortForward: () => void listen() });
+    await set.dial(podOf({ isReady: false }));
+    expect(set.asked).toEqual(['portforward']);
+    expect(set.connections.reached).toEqual(direct);
   });
 
   it('asks a pod that has just started for its address', async () => {
