@@ -6,6 +6,7 @@ import { type ActionLogger, createLogger } from './action/logger.ts';
 import { State } from './action/state.ts';
 import { readBuilderFile, removeBuilderFile } from './builder-file.ts';
 import { KubernetesError } from './kubernetes/errors.ts';
+import type { RemovedNode } from './kubernetes/teardown.ts';
 import type { BuilderOptions } from './options/options.ts';
 import type { PostBuilder, PostState } from './post-state.ts';
 import { stayAlive } from './stay-alive.ts';
@@ -33,10 +34,15 @@ async function removeWhatMainMade(logger: ActionLogger, timeoutMs: number): Prom
   const signal = AbortSignal.timeout(timeoutMs);
   if (records.length === 0) logger.info('Nothing to remove: this step made no builder.');
   // Nodes may lie in different clusters, and one that does not answer must not hold up the others.
-  await Promise.all(records.map((record) => removeNode(record, { logger, signal, timeoutMs })));
+  const ends = await Promise.all(
+    records.map((record) => removeNode(record, { logger, signal, timeoutMs })),
+  );
+  const { describeRemovals } = await import('./kubernetes/teardown.ts');
+  for (const line of describeRemovals(ends.filter((end) => end !== undefined))) logger.info(line);
   if (builderFile !== undefined) removeBuilderFile(readGitHubContext().runnerTemp, builderFile);
 }
 
+/** Undefined when it failed, which has been said. */
 async function removeNode(
   record: PostBuilder,
   parts: {
@@ -44,7 +50,7 @@ async function removeNode(
     readonly signal: AbortSignal;
     readonly timeoutMs: number;
   },
-): Promise<void> {
+): Promise<RemovedNode | undefined> {
   const { logger, signal, timeoutMs } = parts;
   const { builder, expiry } = record;
   const teardown = await import('./kubernetes/teardown.ts');
@@ -53,11 +59,12 @@ async function removeNode(
     const hasWorked = expiry !== undefined;
     using client = await openCluster(clusterOf(record), logger, { hasWorked });
     const removal = await teardown.cleanUpBuilder(client, builder, { logger, signal });
-    logger.info(teardown.describeRemoval(builder, removal));
+    return { builder, removal };
   } catch (error) {
     const failure = error === signal.reason ? timedOut(timeoutMs) : error;
     const outcome = teardown.describeFailedRemoval(builder, expiry);
     logger.warning(`${outcome}\n${describeFailure(failure).text}`);
+    return undefined;
   }
 }
 

@@ -10,10 +10,12 @@ import { readWorld } from './action/world.ts';
 import { announce } from './announce.ts';
 import { toNode, writeBuilderFile } from './builder-file.ts';
 import { listenForCancellation } from './cancellation.ts';
+import { platformText } from './kubernetes/names.ts';
 import { parseSetupOptions, type SetupOptions } from './options/setup-options.ts';
 import { BuilderRecords, type PostState } from './post-state.ts';
 import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
+import { inGroup } from './shared/logger.ts';
 import type { NodeReport } from './node-report.ts';
 import type { BuilderRequest } from './with-builder.ts';
 
@@ -55,7 +57,11 @@ async function run(step: Run): Promise<void> {
   const state = new State<PostState>();
   state.save('builderFile', name);
   writeBuilderFile(github.runnerTemp, { name, nodes: nodes.map(toNode) });
-  const reports = await provisionAll(step, { nodes, name, job, state, timings });
+  const provisioning = { nodes, name, job, state, timings };
+  const reports =
+    nodes.length === 1
+      ? await provisionAll(step, provisioning)
+      : await inGroup(step.logger, 'Builder', () => provisionAll(step, provisioning));
   timings.end('builder');
   const { setNodeOutputs } = await import('./node-report.ts');
   setNodeOutputs(reports);
@@ -80,6 +86,8 @@ async function provisionAll(
   // The first that fails ends the others.
   const failed = new AbortController();
   const live = AbortSignal.any([signal, failed.signal]);
+  const loggerOf = (node: SetupOptions['builder']): ActionLogger =>
+    nodes.length === 1 ? logger : loggerOfNode(node, logger);
   const provision = (options: SetupOptions['builder'], node: number): Promise<NodeReport> =>
     withBuilder(
       {
@@ -95,11 +103,12 @@ async function provisionAll(
         onProvisioned: (builder, expiry) => {
           records.save({ builder, node, expiry });
         },
-        logger,
+        logger: loggerOf(options),
         signal: live,
-        timings,
+        // One after the other, which nodes are not.
+        timings: nodes.length === 1 ? timings : new Timings(),
       },
-      (connected) => reportNode(options, connected, { logger, signal: live }),
+      (connected) => reportNode(options, connected, { logger: loggerOf(options), signal: live }),
     );
   const outcomes = await Promise.allSettled(
     nodes.map((options, node) =>
@@ -111,4 +120,27 @@ async function provisionAll(
   );
   if (failed.signal.aborted) throw failed.signal.reason as Error;
   return outcomes.flatMap((outcome) => (outcome.status === 'fulfilled' ? [outcome.value] : []));
+}
+
+/** Nodes talk at the same time: each line says whose it is, and the log has no groups in groups. */
+function loggerOfNode(
+  { platforms, runnerPlatform }: SetupOptions['builder'],
+  logger: ActionLogger,
+): ActionLogger {
+  const [platform = runnerPlatform] = platforms;
+  const label = platformText(platform);
+  return {
+    ...logger,
+    debug: (message) => {
+      logger.debug(`${label}: ${message}`);
+    },
+    info: (message) => {
+      logger.info(`${label}: ${message}`);
+    },
+    warning: (message) => {
+      logger.warning(`${label}: ${message}`);
+    },
+    startGroup: () => undefined,
+    endGroup: () => undefined,
+  };
 }

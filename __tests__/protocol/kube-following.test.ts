@@ -324,22 +324,38 @@ describe('describeExpiry', () => {
       'it does not expire by itself, for lack of rights on jobs',
     ],
   ])('says what the builder hangs on', (owners, expected) => {
-    expect(describeExpiry(owners, { maxLifetimeMs: 6 * 3600e3, isPool: false })).toBe(expected);
+    const life = { maxLifetimeMs: 6 * 3600e3, isPool: false, isShared: false };
+    expect(describeExpiry(owners, life)).toBe(expected);
+  });
+
+  it('counts the life of what jobs share from the last of them', () => {
+    const later = { ...job, serverTimeMs: Date.parse('2031-01-01T04:00:00Z') };
+    const life = { maxLifetimeMs: 6 * 3600e3, isPool: false, isShared: true };
+    expect(describeExpiry({ job: later, runnerPod }, life)).toBe(
+      'it expires at 2031-01-01T10:00:00Z at the latest',
+    );
   });
 });
 
 describe('Lifetime', () => {
   const at = (offsetMs: number): string => new Date(Date.UTC(2031, 0, 1) + offsetMs).toISOString();
-  const job = (startDelayMs = 0) => ({
+  const job = (startDelayMs = 0, activeDeadlineSeconds = 0) => ({
     metadata: { name: 'kbx-a', uid: 'u', creationTimestamp: at(0) },
+    spec: { activeDeadlineSeconds },
     status: { startTime: at(startDelayMs) },
   });
 
-  async function lifetime(input: { ageMs: number; startDelayMs?: number; maxLifetimeMs: number }) {
+  async function lifetime(input: {
+    ageMs: number;
+    startDelayMs?: number;
+    deadlineSeconds?: number;
+    maxLifetimeMs: number | undefined;
+  }) {
+    const object = job(input.startDelayMs, input.deadlineSeconds);
     const deadlines: unknown[] = [];
     const { client } = await clientFor((request, response) => {
       deadlines.push(JSON.parse(request.body));
-      json(response, 200, job(input.startDelayMs));
+      json(response, 200, object);
       seen.resolve(undefined);
     });
     const seen = Promise.withResolvers<undefined>();
@@ -347,7 +363,7 @@ describe('Lifetime', () => {
       client,
       namespace: 'ci',
       // By the server's clock, which has nothing to do with ours.
-      job: { object: job(input.startDelayMs), serverTimeMs: Date.parse(at(input.ageMs)) },
+      job: { object, serverTimeMs: Date.parse(at(input.ageMs)) },
       maxLifetimeMs: input.maxLifetimeMs,
       isShared: false,
       logger: nullLogger,
@@ -391,6 +407,18 @@ describe('Lifetime', () => {
     life.start();
     await life.settle(never);
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 3600 } }]);
+  });
+
+  it('keeps to what others have given it, but for a step that works on', async () => {
+    const given = { deadlineSeconds: 600, maxLifetimeMs: undefined };
+    const early = await lifetime({ ...given, ageMs: 5_000 });
+    await early.life.settle(never);
+    expect(early.deadlines).toEqual([]);
+    const late = await lifetime({ ...given, ageMs: 590_000 });
+    late.life.start(0);
+    await late.seen;
+    await late.life.stop();
+    expect(late.deadlines).toEqual([{ spec: { activeDeadlineSeconds: 680 } }]);
   });
 });
 

@@ -10,10 +10,11 @@ import { readTlsSecret } from './connection/tls-secret.ts';
 import type { DaemonFile } from './daemon-files.ts';
 import { applyDrift } from './drift.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
-import { holdBuilder } from './job-hold.ts';
+import { holdBuilder, releaseBuilder } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
 import { serviceAccountFolder } from './kube-config.ts';
 import { isForbidden } from './kube-failure.ts';
+import { arrive, type SharedBuilder } from './last-job.ts';
 import { replicasAnnotation } from './manifests/labels.ts';
 import type { Notices } from './notices.ts';
 import { findOwner } from './owner.ts';
@@ -98,17 +99,21 @@ export async function make(acquisition: Acquisition): Promise<Provisioned> {
   return made;
 }
 
-/** Says that this job uses a builder that others may use too. */
+/**
+ * Says that this job uses a builder that others may use too; false when the last of them is about to
+ * remove it.
+ */
 export async function hold(
   { client, builder, spec, notices, logger, signal }: Acquisition,
-  { owner }: Provisioned,
-): Promise<void> {
-  const { namespace, name, identity } = spec;
-  const { repository, runId, jobId } = identity;
+  shared: SharedBuilder & Pick<Provisioned, 'owner'>,
+): Promise<boolean> {
+  const { name } = shared;
+  const lifetimeMs = builder.maxLifetimeMs;
   try {
-    const holder = [repository, runId, jobId].filter((part) => part !== '').join('/');
-    const lifetimeMs = builder.maxLifetimeMs;
-    await holdBuilder(client, { namespace, name, jobId, owner, holder, lifetimeMs }, signal);
+    await holdBuilder(client, { ...shared, holder: spec.identity, lifetimeMs }, signal);
+    if (await arrive(client, shared, signal)) return true;
+    await releaseBuilder(client, shared, signal);
+    return false;
   } catch (failure) {
     signal.throwIfAborted();
     if (isForbidden(failure)) {
@@ -116,6 +121,7 @@ export async function hold(
         `No right to create leases: other jobs do not see that this one uses builder ${name}.`,
       );
     } else logger.debug(`builder ${name} cannot be held: ${messageOf(failure)}`);
+    return true;
   }
 }
 

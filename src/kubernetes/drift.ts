@@ -9,11 +9,10 @@ import {
   withLiveCertificates,
 } from './certificates-in-use.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
-import { otherHolders } from './job-hold.ts';
+import { otherUsers } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
 import { isConflict } from './kube-failure.ts';
 import type { KubeTree, Workload } from './kube-objects.ts';
-import { liveLeases } from './leases/live-leases.ts';
 import { specHashAnnotation } from './manifests/labels.ts';
 import { workload as workloadManifest } from './manifests/workload.ts';
 import { inSettledMode } from './preflight/pods.ts';
@@ -126,8 +125,9 @@ async function applyOnce(drifting: Drifting, existing: ExistingWorkload): Promis
   const tell = (outcome: string): void => {
     logger.info(`Builder ${name} differs from what is asked for; ${outcome}:\n${shown}`);
   };
-  const users = drift.disturbs ? await usersOf(drifting) : [];
-  if (users.length > 0) {
+  const { jobId } = spec.identity;
+  const users = drift.disturbs ? await otherUsers(client, { namespace, name, jobId }, signal) : [];
+  if (users !== undefined && users.length > 0) {
     tell(`left as it is while it is used by ${users.join(', ')}`);
     return;
   }
@@ -143,16 +143,6 @@ async function applyOnce(drifting: Drifting, existing: ExistingWorkload): Promis
       ({ metadata }) => metadata.annotations?.[specHashAnnotation] !== spec.identity.specHash,
     ),
   );
-}
-
-/** Who else builds on a builder, or holds it for builds to come. */
-async function usersOf({ client, spec, signal }: Drifting): Promise<string[]> {
-  const { namespace, name, identity } = spec;
-  const [leases = [], holders] = await Promise.all([
-    liveLeases(client, { namespace, builder: name }, signal),
-    otherHolders(client, { namespace, name, jobId: identity.jobId }, signal),
-  ]);
-  return [...new Set([...leases.map(({ description }) => description), ...holders])];
 }
 
 function annotated(wanted: WantedWorkload, spec: BuilderSpec): WantedWorkload {

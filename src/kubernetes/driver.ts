@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { BuilderOptions } from '../options/options.ts';
 import type { Logger } from '../shared/logger.ts';
 import { type Acquisition, adopt, hold, make, reuse } from './acquire.ts';
@@ -65,8 +66,21 @@ export interface BootstrapOptions {
   readonly onNamed: (state: BuilderState) => Promise<void> | void;
 }
 
+/** How long a builder that is removed takes at least. */
+const goneMs = 200;
+
 /** Provisions or finds a builder; returns once its objects exist. */
 export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
+  for (;;) {
+    const builder = await tryToBootstrap(options);
+    if (builder !== undefined) return builder;
+    options.logger.info('The last job that used the builder removes it: another one is made');
+    await sleep(goneMs, undefined, { signal: options.signal });
+  }
+}
+
+/** Undefined when the builder that was found is about to go. */
+async function tryToBootstrap(options: BootstrapOptions): Promise<Builder | undefined> {
   const { client, builder, logger, signal } = options;
   const files = await loadDaemonFiles(builder, process.cwd());
   const spec = specify(options, files);
@@ -85,16 +99,28 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
   const certificates = existing === undefined ? spec.tlsSecret : secretOf(existing.workload.object);
   const isThere = existing !== undefined || options.job.isLaterStep;
   if (isThere && certificates !== undefined) connections.readAhead(certificates);
+  const stop = async (): Promise<void> => {
+    early?.[Symbol.dispose]();
+    connections[Symbol.dispose]();
+    await rollout[Symbol.asyncDispose]();
+  };
   try {
     const acquisition = {
       ...{ client, builder, spec, files, rollout, connections, notices, logger, signal },
     };
     const acquired = await acquire(acquisition, { existing, isLaterStep: options.job.isLaterStep });
-    if (state.life === 'shared' || state.life === 'kept') await hold(acquisition, acquired);
+    if (state.life === 'shared' || state.life === 'kept') {
+      const stays = await hold(acquisition, { ...state, owner: acquired.owner });
+      if (!stays) {
+        await stop();
+        return undefined;
+      }
+    }
     logger.info(describe(spec, { ...acquired, existing }));
     const { created } = acquired;
     const { maxLifetimeMs } = builder;
-    const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool: spec.isPool });
+    const { isPool, isShared } = spec;
+    const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool, isShared });
     const lifetime = lifetimeOf(options, { spec, acquired });
     lifetime?.start(created || lifetime.isSettled ? undefined : 0);
     return new KubernetesBuilder({
@@ -102,9 +128,7 @@ export async function bootstrap(options: BootstrapOptions): Promise<Builder> {
       picker: await pickerFor(options, { spec, existing, rollout, notices }),
     });
   } catch (failure) {
-    early?.[Symbol.dispose]();
-    connections[Symbol.dispose]();
-    await rollout[Symbol.asyncDispose]();
+    await stop();
     throw failure;
   }
 }
@@ -191,7 +215,8 @@ function lifetimeOf(
   const { job, mayProlong } = acquired;
   if (job === undefined || !mayProlong) return undefined;
   const { namespace, isShared } = spec;
-  const { maxLifetimeMs } = builder;
+  // How long it lives is up to who makes it, not to who names it.
+  const maxLifetimeMs = builder.mustExist ? undefined : builder.maxLifetimeMs;
   return new Lifetime({ client, namespace, job, maxLifetimeMs, isShared, logger });
 }
 

@@ -8,8 +8,8 @@
 import type { V1OwnerReference } from '@kubernetes/client-node';
 import type { KubeClient } from './kube-client.ts';
 import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
-import type { Lease } from './kube-objects.ts';
-import { builderLabels, builderSelector } from './manifests/labels.ts';
+import { type ClaimHolder, claimMetadata, microTime } from './leases/lease-object.ts';
+import { liveLeases } from './leases/live-leases.ts';
 
 /** Which builder, and whose job. */
 export interface HeldBuilder {
@@ -18,36 +18,48 @@ export interface HeldBuilder {
   readonly jobId: string;
 }
 
-const holdLabel = 'kube-buildx-action/hold';
-
-/** Holds a builder for a job; one that holds it already keeps doing so. */
+/** Holds a builder for a job; one that holds it already does so anew. */
 export async function holdBuilder(
   client: KubeClient,
   hold: HeldBuilder & {
     readonly owner: V1OwnerReference | undefined;
-    readonly holder: string;
+    readonly holder: ClaimHolder;
     readonly lifetimeMs: number;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { namespace, name, jobId, owner } = hold;
+  const { namespace, owner, holder } = hold;
+  const name = leaseName(hold);
+  const { repository, runId, jobId } = holder;
   const manifest = {
     apiVersion: 'coordination.k8s.io/v1',
     kind: 'Lease',
     metadata: {
-      name: leaseName(hold),
-      labels: { ...builderLabels(name), [holdLabel]: jobId },
-      ...(owner === undefined ? {} : { ownerReferences: [owner] }),
+      name,
+      ...claimMetadata({ builder: hold.name }, { kind: 'hold', holder }),
+      ownerReferences: owner === undefined ? [] : [owner],
     },
     spec: {
-      holderIdentity: hold.holder,
+      holderIdentity: [repository, runId, jobId].filter((part) => part !== '').join('/'),
       leaseDurationSeconds: Math.ceil(hold.lifetimeMs / 1000),
+      // What counts is when the server sees it change.
+      renewTime: microTime(Date.now()),
     },
   };
-  try {
-    await client.create('leases', { namespace, manifest }, signal);
-  } catch (thrown) {
-    if (!isConflict(thrown)) throw thrown;
+  for (;;) {
+    try {
+      await client.create('leases', { namespace, manifest }, signal);
+      return;
+    } catch (thrown) {
+      if (!isConflict(thrown)) throw thrown;
+    }
+    try {
+      // It may be owned by a builder of that name that is gone, and go with it.
+      await client.patch('leases', { namespace, name, patch: manifest }, signal);
+      return;
+    } catch (thrown) {
+      if (!isNotFound(thrown)) throw thrown;
+    }
   }
 }
 
@@ -66,23 +78,19 @@ export async function releaseBuilder(
   }
 }
 
-/** Who else holds a builder. */
-export async function otherHolders(
+/**
+ * Which other jobs use a builder, in words: they hold it, build on it or wait for it.
+ *
+ * Undefined without the right to list Leases.
+ */
+export async function otherUsers(
   client: KubeClient,
-  hold: HeldBuilder,
+  { namespace, name, jobId }: HeldBuilder,
   signal: AbortSignal,
-): Promise<string[]> {
-  const { namespace, name, jobId } = hold;
-  const labelSelector = [builderSelector(name), holdLabel, `${holdLabel}!=${jobId}`].join(',');
-  const { items, serverTimeMs } = await client.list('leases', { namespace, labelSelector }, signal);
-  return items
-    .filter((lease) => isLive(lease, serverTimeMs))
-    .map(({ spec, metadata }) => spec?.holderIdentity ?? metadata.name);
-}
-
-function isLive({ metadata, spec }: Lease, serverTimeMs: number): boolean {
-  const createdMs = Date.parse(metadata.creationTimestamp ?? '') || serverTimeMs;
-  return createdMs + (spec?.leaseDurationSeconds ?? 0) * 1000 > serverTimeMs;
+): Promise<string[] | undefined> {
+  const leases = await liveLeases(client, { namespace, builder: name }, signal);
+  const others = leases?.filter((lease) => lease.jobId !== jobId);
+  return others && [...new Set(others.map(({ description }) => description))];
 }
 
 function leaseName({ name, jobId }: HeldBuilder): string {

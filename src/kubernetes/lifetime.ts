@@ -35,8 +35,11 @@ export class Lifetime {
     readonly client: KubeClient;
     readonly namespace: string;
     readonly job: Observed<Job>;
-    /** Counted from now if it is shared, else from the creation of the Job. */
-    readonly maxLifetimeMs: number;
+    /**
+     * Counted from now if it is shared, else from the creation of the Job; undefined: what others
+     * have given it.
+     */
+    readonly maxLifetimeMs: number | undefined;
     readonly isShared: boolean;
     readonly logger: Logger;
   }) {
@@ -46,9 +49,9 @@ export class Lifetime {
     this.#isShared = isShared;
     this.#job = { namespace: options.namespace, name: options.job.object.metadata.name };
     this.#seen = observe(options.job);
-    this.#endMs = isShared
-      ? this.#seen.ageMs + maxLifetimeMs
-      : maxLifetimeMs - this.#seen.startDelayMs;
+    const { ageMs, deadlineMs, startDelayMs } = this.#seen;
+    if (maxLifetimeMs === undefined) this.#endMs = deadlineMs;
+    else this.#endMs = isShared ? ageMs + maxLifetimeMs : maxLifetimeMs - startDelayMs;
   }
 
   /** Beats after `firstMs`, then every 30 s; does not keep the process alive. */

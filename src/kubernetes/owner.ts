@@ -33,7 +33,7 @@ export async function findOwner(
 }
 
 /** Whether a Job has not come to its end, after which it is deleted. */
-function isAlive(job: Job): boolean {
+export function isAlive(job: Job): boolean {
   return !(job.status?.conditions ?? []).some(({ status }) => status === 'True');
 }
 
@@ -42,8 +42,6 @@ interface Owner {
   readonly owner: V1OwnerReference | undefined;
   /** Of a builder that expires. */
   readonly job: Observed<Job> | undefined;
-  /** Whether it was made here; undefined when there is none. */
-  readonly created: boolean | undefined;
 }
 
 /**
@@ -60,14 +58,14 @@ export async function ensureOwner(options: ProvisionOptions, signal: AbortSignal
       signal,
     );
     const owner = referenceTo('v1', 'ConfigMap', made.object.object);
-    return { owner, job: undefined, created: made.created };
+    return { owner, job: undefined };
   }
   const made = await ensureJob(options, signal);
   if (made === undefined) {
-    return { owner: options.runnerPod, job: undefined, created: undefined };
+    return { owner: options.runnerPod, job: undefined };
   }
   const owner = referenceTo('batch/v1', 'Job', made.object.object);
-  return { owner, job: made.object, created: made.created };
+  return { owner, job: made.object };
 }
 
 /** Undefined without the rights. */

@@ -50,7 +50,7 @@ export async function provision(
   signal: AbortSignal,
 ): Promise<Provisioned> {
   const { client, spec, may } = options;
-  const { owner, job, created } = await ensureOwner(options, signal);
+  const { owner, job } = await ensureOwner(options, signal);
   const isCurrent = (object: KubeObject): boolean =>
     owner === undefined ||
     (object.metadata.ownerReferences ?? []).some(({ uid }) => uid === owner.uid);
@@ -67,7 +67,7 @@ export async function provision(
     make('poddisruptionbudgets', mayBudget ? disruptionBudget(spec, owner) : undefined),
   ]);
   return {
-    created: created ?? workload?.created ?? false,
+    created: workload?.created ?? false,
     owner,
     job,
     mayProlong: may('patch', 'jobs') !== false,

@@ -2,18 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
 import type { WorkloadResource } from './existing-builder.ts';
-import { otherHolders, releaseBuilder } from './job-hold.ts';
 import type { KubeClient, ResourceName } from './kube-client.ts';
 import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
 import type { KubeObject } from './kube-objects.ts';
+import { leaveToRemove, leaveToStop } from './last-job.ts';
 import { tlsSecretName } from './connection/tls-secret.ts';
 import { createdMs } from './lifetime.ts';
-import {
-  belongsTo,
-  builderSelector,
-  creatorAnnotation,
-  replicasAnnotation,
-} from './manifests/labels.ts';
+import { belongsTo, builderSelector, creatorAnnotation } from './manifests/labels.ts';
 import type { Provisioned } from './provision.ts';
 
 const confirmTimeoutMs = 20_000;
@@ -73,53 +68,17 @@ export async function cleanUpBuilder(
   state: BuilderState,
   options: CleanUp,
 ): Promise<Removal> {
+  const { signal } = options;
   if (state.life === 'job') return removeBuilder(client, state, options);
   if (state.life === 'pool') return 'left';
-  const { signal } = options;
-  const lastOne = await leaveBuilder(client, state, signal);
-  if (lastOne === false) return 'held';
-  if (state.life === 'kept') return stopBuilder(client, state, signal);
-  // Without rights on Leases nobody knows who else builds there: only its maker removes it.
-  return removeBuilder(client, state, { ...options, ofAnyJob: lastOne === true });
-}
-
-/** Ends the hold of this job: whether it was the last; undefined where holds cannot be seen. */
-async function leaveBuilder(
-  client: KubeClient,
-  state: BuilderState,
-  signal: AbortSignal,
-): Promise<boolean | undefined> {
-  try {
-    await releaseBuilder(client, state, signal);
-    return (await otherHolders(client, state, signal)).length === 0;
-  } catch (thrown) {
-    if (isForbidden(thrown)) return undefined;
-    throw thrown;
+  const leave = state.life === 'kept' ? leaveToStop : leaveToRemove;
+  const departure = await leave(client, state, signal);
+  const { outcome } = departure;
+  if (outcome === 'removed') {
+    return removeBuilder(client, state, { ...options, alsoGoes: departure.isOfIt });
   }
-}
-
-async function stopBuilder(
-  client: KubeClient,
-  { namespace, workload: name, resource }: BuilderState,
-  signal: AbortSignal,
-): Promise<Removal> {
-  try {
-    const { object } = await client.get(resource, { namespace, name }, signal);
-    const replicas = object.spec?.replicas ?? 0;
-    if (replicas === 0) return 'stopped';
-    const patch = {
-      metadata: {
-        resourceVersion: object.metadata.resourceVersion,
-        annotations: { [replicasAnnotation]: String(replicas) },
-      },
-      spec: { replicas: 0 },
-    };
-    await client.patch(resource, { namespace, name, patch }, signal);
-    return 'stopped';
-  } catch (thrown) {
-    if (isNotFound(thrown)) return 'nothing';
-    throw thrown;
-  }
+  // Where the others cannot be seen only its maker removes it.
+  return outcome === 'unknown' ? removeBuilder(client, state, options) : outcome;
 }
 
 /**
@@ -135,25 +94,28 @@ export async function removeBuilder(
   client: KubeClient,
   state: Omit<BuilderState, 'life' | 'jobId'>,
   options: CleanUp & {
-    /** Whether a builder that another job made is removed too. */
-    readonly ofAnyJob?: boolean;
+    /** What goes beside what the step created; the owner of it is gone by then. */
+    readonly alsoGoes?: (object: KubeObject) => boolean;
     readonly waitsForPods?: boolean;
   },
 ): Promise<Removal> {
-  const { signal, logger, ofAnyJob = false, waitsForPods = true } = options;
+  const { signal, logger, alsoGoes, waitsForPods = true } = options;
   const { name } = state;
   const targets = targetsOf(state);
   const outcomes = await Promise.allSettled(
     targets.map(async ([resource, object]) => {
-      const target = { resource, name: object, ofAnyJob };
-      const removed = await removeOne(client, state, { ...target, signal });
+      const mayGo = (found: KubeObject): boolean => alsoGoes?.(found) ?? isOwn(state, found);
+      const target = { resource, namespace: state.namespace, name: object, mayGo };
+      const removed = await removeOne(client, target, signal);
       if (removed) logger.debug(`deleted ${resource} ${object}`);
       return removed;
     }),
   );
   const failure = firstFailure(targets, outcomes);
   if (failure !== undefined) throw failure as Error;
-  const removedSome = outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value);
+  const removedSome =
+    alsoGoes !== undefined ||
+    outcomes.some((outcome) => outcome.status === 'fulfilled' && outcome.value);
   if (!removedSome) return 'nothing';
   if (!waitsForPods) return 'removing';
   const gone = await podsAreGone(client, state, signal).catch((thrown: unknown) => {
@@ -178,20 +140,18 @@ function targetsOf({ name, workload, resource }: Omit<BuilderState, 'life' | 'jo
 
 async function removeOne(
   client: KubeClient,
-  state: Omit<BuilderState, 'life' | 'jobId'>,
   target: {
     readonly resource: ResourceName;
+    readonly namespace: string;
     readonly name: string;
-    readonly ofAnyJob: boolean;
-    readonly signal: AbortSignal;
+    readonly mayGo: (object: KubeObject) => boolean;
   },
+  signal: AbortSignal,
 ): Promise<boolean> {
-  const { resource, name, ofAnyJob, signal } = target;
-  const { namespace } = state;
+  const { resource, namespace, name, mayGo } = target;
   try {
     const { object } = await client.get(resource, { namespace, name }, signal);
-    const mayGo = ofAnyJob ? isOfJobs(state, object) : isOwn(state, object);
-    if (!mayGo) return false;
+    if (!mayGo(object)) return false;
     await client.remove(resource, { namespace, name, uid: object.metadata.uid }, signal);
     return true;
   } catch (thrown) {
@@ -204,12 +164,6 @@ async function removeOne(
 function isOwn(state: Pick<BuilderState, 'name' | 'creator'>, { metadata }: KubeObject): boolean {
   const { labels, annotations } = metadata;
   return belongsTo(state.name, labels) && annotations?.[creatorAnnotation] === state.creator;
-}
-
-/** Whether it is of this builder, and not of a pool of that name, which stays. */
-function isOfJobs({ name }: Pick<BuilderState, 'name'>, { metadata }: KubeObject): boolean {
-  const isOfPool = (metadata.ownerReferences ?? []).some(({ kind }) => kind === 'ConfigMap');
-  return belongsTo(name, metadata.labels) && !isOfPool;
 }
 
 /**
@@ -237,16 +191,39 @@ async function podsAreGone(
 ): Promise<boolean> {
   const deadline = performance.now() + confirmTimeoutMs;
   const selection = { namespace, labelSelector: builderSelector(name) };
-  while (performance.now() < deadline) {
-    const { items } = await client.list('pods', selection, signal);
-    if (items.length === 0) return true;
+  const list = async (): Promise<string[]> =>
+    (await client.list('pods', selection, signal)).items.map(({ metadata }) => metadata.uid);
+  // Those that come later are of another builder, which has the name by then.
+  let left = await list();
+  while (left.length > 0 && performance.now() < deadline) {
     await sleep(confirmPollMs, undefined, { signal });
+    const there = new Set(await list());
+    left = left.filter((uid) => there.has(uid));
   }
-  return false;
+  return left.length === 0;
+}
+
+/** What has become of one node of a builder. */
+export interface RemovedNode {
+  readonly builder: BuilderState;
+  readonly removal: Removal;
+}
+
+/** Lines for the log of the post step: one for each builder unless its nodes ended differently. */
+export function describeRemovals(nodes: readonly RemovedNode[]): string[] {
+  const lines = nodes
+    // One that was gone went with the owner of the others.
+    .filter(({ builder, removal }) => {
+      const isOther = (other: RemovedNode): boolean =>
+        other.builder.name === builder.name && other.removal !== 'nothing';
+      return removal !== 'nothing' || !nodes.some(isOther);
+    })
+    .map(({ builder, removal }) => describeRemoval(builder, removal));
+  return [...new Set(lines)];
 }
 
 /** One line for the log of the post step. */
-export function describeRemoval(state: BuilderState, removal: Removal): string {
+function describeRemoval(state: BuilderState, removal: Removal): string {
   const where = `builder ${state.name} in namespace ${state.namespace}`;
   const lines: Readonly<Record<Removal, string>> = {
     removed: `Removed ${where}`,
@@ -262,11 +239,16 @@ export function describeRemoval(state: BuilderState, removal: Removal): string {
 /** One clause on what becomes of a builder that nobody removes. */
 export function describeExpiry(
   { job, runnerPod }: Pick<Provisioned, 'job' | 'runnerPod'>,
-  { maxLifetimeMs, isPool }: { readonly maxLifetimeMs: number; readonly isPool: boolean },
+  {
+    maxLifetimeMs,
+    isPool,
+    isShared,
+  }: { readonly maxLifetimeMs: number; readonly isPool: boolean; readonly isShared: boolean },
 ): string {
   if (isPool) return 'it stays, as pools do';
   if (job !== undefined) {
-    const end = new Date(createdMs(job) + maxLifetimeMs).toISOString();
+    const sinceMs = isShared ? job.serverTimeMs : createdMs(job);
+    const end = new Date(sinceMs + maxLifetimeMs).toISOString();
     return `it expires at ${end.replace(/\.\d+/, '')} at the latest`;
   }
   return runnerPod === undefined

@@ -1,8 +1,8 @@
 import type { Lease, OwnerReference, Pod } from '../kube-objects.ts';
 import { builderLabels, builderSelector } from '../manifests/labels.ts';
 
-/** What a Lease stands for: a running build, or one that waits for a slot. */
-export type ClaimKind = 'build' | 'queue';
+/** What a Lease stands for: a running build, one that waits for a slot, or a job with builds to come. */
+export type ClaimKind = 'build' | 'queue' | 'hold';
 
 /** Whose build it is; empty texts are left out. */
 export interface ClaimHolder {
@@ -60,19 +60,7 @@ export function leaseManifest(
     metadata: {
       name: lease.name,
       namespace: scope.namespace,
-      labels: {
-        ...builderLabels(scope.builder),
-        [claimLabel]: kind,
-        [workloadLabel]: scope.workload,
-        ...withoutEmpty({
-          [`${prefix}/run-id`]: holder.runId,
-          [`${prefix}/job-id`]: holder.jobId,
-        }),
-      },
-      annotations: withoutEmpty({
-        [repositoryAnnotation]: holder.repository,
-        [runUrlAnnotation]: holder.runUrl,
-      }),
+      ...claimMetadata(scope, { kind, holder }),
       ownerReferences: lease.pods.map(ownerReference),
     },
     spec: {
@@ -83,6 +71,28 @@ export function leaseManifest(
       acquireTime: microTime(nowMs),
       renewTime: microTime(nowMs),
     },
+  };
+}
+
+/** What tells of a Lease what it stands for and whose it is; a hold is for all nodes of a builder. */
+export function claimMetadata(
+  { builder, workload }: Pick<ClaimScope, 'builder'> & Partial<ClaimScope>,
+  { kind, holder }: { readonly kind: ClaimKind; readonly holder: ClaimHolder },
+): Pick<Lease['metadata'], 'annotations' | 'labels'> {
+  return {
+    labels: {
+      ...builderLabels(builder),
+      [claimLabel]: kind,
+      ...withoutEmpty({
+        [workloadLabel]: workload ?? '',
+        [`${prefix}/run-id`]: holder.runId,
+        [`${prefix}/job-id`]: holder.jobId,
+      }),
+    },
+    annotations: withoutEmpty({
+      [repositoryAnnotation]: holder.repository,
+      [runUrlAnnotation]: holder.runUrl,
+    }),
   };
 }
 
@@ -100,7 +110,7 @@ export function microTime(timeMs: number): string {
 /** Undefined for a Lease that is no claim. */
 export function claimKind({ metadata }: Lease): ClaimKind | undefined {
   const kind = metadata.labels?.[claimLabel];
-  return kind === 'build' || kind === 'queue' ? kind : undefined;
+  return kind === 'build' || kind === 'queue' || kind === 'hold' ? kind : undefined;
 }
 
 /** Whose build it is, as far as the Lease tells. */

@@ -11,7 +11,7 @@ import {
   podUidOf,
 } from './lease-object.ts';
 
-/** A build that runs on a builder, or waits for a slot of it. */
+/** A build that runs on a builder or waits for a slot of it, or a job that holds it. */
 export interface LiveLease extends ClaimHolder {
   readonly name: string;
   readonly kind: ClaimKind;
