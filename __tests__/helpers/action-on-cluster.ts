@@ -1,4 +1,10 @@
-import { AppsV1Api, CoreV1Api, KubeConfig, RbacAuthorizationV1Api } from '@kubernetes/client-node';
+import {
+  AppsV1Api,
+  BatchV1Api,
+  CoreV1Api,
+  KubeConfig,
+  RbacAuthorizationV1Api,
+} from '@kubernetes/client-node';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -61,6 +67,7 @@ export class Playground implements AsyncDisposable {
   readonly namespace: string;
   readonly core: CoreV1Api;
   readonly apps: AppsV1Api;
+  readonly batch: BatchV1Api;
   readonly rbac: RbacAuthorizationV1Api;
   readonly context: ContextFolder;
   /** Scratch folder, outside of the workspace. */
@@ -76,6 +83,7 @@ export class Playground implements AsyncDisposable {
     config.loadFromFile(options.cluster.kubeconfig);
     this.core = config.makeApiClient(CoreV1Api);
     this.apps = config.makeApiClient(AppsV1Api);
+    this.batch = config.makeApiClient(BatchV1Api);
     this.rbac = config.makeApiClient(RbacAuthorizationV1Api);
     this.namespace = owned.name;
     this.#cluster = options.cluster;
