@@ -56,6 +56,7 @@ async function stage(
     affinityKey: 'k',
     timeoutMs: 30_000,
     timeoutIsExplicit: false,
+    tellAfterMs: 0,
     notices: new Notices({ ...nullLogger, info: (line) => lines.push(line) }),
     logger: nullLogger,
     ...options,
@@ -154,6 +155,27 @@ describe('Rollout', () => {
     expect(lines).toEqual(['pulling image moby/buildkit:x']);
   });
 
+  it('does not tell what passes by itself, nor what ends the wait', async () => {
+    const { rollout, lines, send } = await stage({ tellAfterMs: 60 });
+    await send('pods', scheduled);
+    await send('events', event('FailedMount', 'failed to sync secret cache: timed out'));
+    await send('pods', daemon({ running: {} }));
+    await new Promise((resolve) => setTimeout(resolve, 120));
+    expect(lines).toEqual([]);
+    await send('pods', daemon({ waiting: { reason: 'InvalidImageName', message: 'no image' } }));
+    await failure({ rollout, lines, send });
+    expect(lines).toEqual([]);
+  });
+
+  it('tells what lasts, though nothing changes', async () => {
+    const { lines, send } = await stage({ tellAfterMs: 60 });
+    await send('pods', scheduled);
+    await send('events', event('FailedMount', 'secret "x" not found'));
+    expect(lines).toEqual([]);
+    while (lines.length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(lines).toEqual(['a volume cannot be mounted: secret "x" not found']);
+  });
+
   it('does not give up what no node fits while a node is being added', async () => {
     const up = await stage({ timeoutMs: 60, timeoutIsExplicit: false });
     await up.send('events', event('TriggeredScaleUp', 'pod triggered scale-up: [{pool 0->1}]'));
@@ -211,6 +233,38 @@ describe('Rollout', () => {
       code: 'BUILDER_CRASHED',
       message:
         'buildkitd ended with exit code 1 in pod kbx-a-linux-1; its last lines:\ntrue: could not lock state',
+    });
+  });
+
+  it.each([
+    [
+      '   --debug  enable debug output\nbuildkitd: flag provided but not defined: -x\n   --group string',
+      'last lines:\nbuildkitd: flag provided but not defined: -x',
+      'Correct buildkitd-flags; `buildkitd --help` in the image lists them.',
+    ],
+    [
+      'buildkitd: rootless mode requires to be executed as the mapped root in a user namespace',
+      'mapped root',
+      'mode=rootless needs a rootless image',
+    ],
+  ])('tells what to change from what buildkitd said: %s', async (log, said, hint) => {
+    const crash = await stage({}, [], `\n${log}`);
+    await crash.send('pods', daemon({ terminated: { exitCode: 1, reason: 'Error' } }));
+    expect(await failure(crash)).toMatchObject({
+      code: 'BUILDER_CRASHED',
+      message: expect.stringContaining(said),
+      hint: expect.stringContaining(hint),
+    });
+  });
+
+  it('names a scheduler that does not answer', async () => {
+    const ignored = await stage({ timeoutMs: 400 });
+    const pod = { metadata, spec: { schedulerName: 'volcano' }, status: { phase: 'Pending' } };
+    await ignored.send('pods', pod);
+    ignored.rollout.await();
+    expect(await failure(ignored)).toMatchObject({
+      message: expect.stringContaining('scheduler volcano has not looked at pod kbx-a-linux-1'),
+      hint: expect.stringContaining('schedulername'),
     });
   });
 

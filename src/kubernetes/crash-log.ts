@@ -8,6 +8,7 @@ import { modeHint } from './mode-hints.ts';
 
 const logLines = 20;
 const logTimeoutMs = 5_000;
+const flagComplaint = /^buildkitd: .*\b(?:flag provided but not defined|for flag|flag needs)\b/m;
 
 /**
  * The error that a finding ends the wait with; of a container that crashed with its last lines.
@@ -25,11 +26,12 @@ export async function hopelessError(
   const at = { namespace, name, container, tailLines: logLines, previous };
   try {
     const inTime = AbortSignal.any([signal, AbortSignal.timeout(logTimeoutMs)]);
-    const log = (await client.podLog(at, inTime)).trimEnd();
-    const message = log === '' ? text : `${text}; its last lines:\n${log}`;
+    const log = await client.podLog(at, inTime);
     const isDaemon = container === containerName;
+    const lines = (isDaemon ? withoutUsage(log) : log).trimEnd();
+    const message = lines === '' ? text : `${text}; its last lines:\n${lines}`;
     return new KubernetesError(code, message, {
-      hint: (isDaemon ? modeHint(complaints(log)) : undefined) ?? hint,
+      hint: (isDaemon ? daemonHint(lines) : undefined) ?? hint,
     });
   } catch (failure) {
     logger.debug(`the log of ${name} cannot be read: ${messageOf(failure)}`);
@@ -37,8 +39,25 @@ export async function hopelessError(
   }
 }
 
+/** After a wrong flag buildkitd prints all that there are, some of them before what is wrong. */
+function withoutUsage(log: string): string {
+  if (!flagComplaint.test(log)) return log;
+  return log
+    .split('\n')
+    .filter((line) => line.startsWith('buildkitd: '))
+    .join('\n');
+}
+
+function daemonHint(log: string): string | undefined {
+  return flagComplaint.test(log)
+    ? 'Correct buildkitd-flags; `buildkitd --help` in the image lists them.'
+    : modeHint(complaints(log));
+}
+
 /** The lines that tell of a failure: others may name the same things, as the usage of the daemon. */
 function complaints(log: string): string {
   const lines = log.split('\n');
-  return lines.filter((line) => /error|fail|fatal|denied|not permitted/i.test(line)).join('\n');
+  return lines
+    .filter((line) => /error|fail|fatal|denied|not permitted|requires/i.test(line))
+    .join('\n');
 }

@@ -150,6 +150,7 @@ export interface ContainerStatus {
 export interface Pod extends KubeObject {
   readonly spec?: {
     readonly nodeName?: string;
+    readonly schedulerName?: string;
     readonly hostname?: string;
     readonly hostNetwork?: boolean;
     readonly volumes?: readonly {

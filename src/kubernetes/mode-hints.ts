@@ -1,6 +1,10 @@
 /** What rootlesskit, runc and containerd say when a node cannot run a builder of some mode. */
 const rules: readonly (readonly [RegExp, string])[] = [
   [
+    /rootless mode requires to be executed as the mapped root/,
+    'mode=rootless needs a rootless image: set image= in driver-opts to one whose tag ends in -rootless, or leave it out.',
+  ],
+  [
     /newuidmap|newgidmap|\/etc\/sub[ug]id/,
     'mode=rootless needs newuidmap to raise its rights: allow privilege escalation in the pod, or set mode=userns or mode=privileged in driver-opts.',
   ],

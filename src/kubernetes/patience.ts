@@ -1,5 +1,6 @@
 import type { Finding } from './finding.ts';
 import type { ScaleUp } from './scale-up.ts';
+import { Since } from './since.ts';
 
 /** How long what looks hopeless may last: autoscalers look every 10 s. */
 const stuckGraceMs = 15_000;
@@ -17,8 +18,7 @@ export class Patience {
   readonly #timeoutMs: number;
   readonly #timeoutIsExplicit: boolean;
   readonly #startedAt: number;
-  /** Since when each stuck finding lasts, by its text. */
-  readonly #stuckSince = new Map<string, number>();
+  readonly #stuckSince = new Since();
 
   constructor(
     options: { readonly timeoutMs: number; readonly timeoutIsExplicit: boolean },
@@ -57,16 +57,11 @@ export class Patience {
     scaleUp: ScaleUp | undefined,
   ): Map<string, number> {
     const stuck = findings.filter(({ severity }) => severity === 'stuck').map(({ text }) => text);
-    for (const text of this.#stuckSince.keys()) {
-      if (!stuck.includes(text)) this.#stuckSince.delete(text);
-    }
-    for (const text of stuck) {
-      if (!this.#stuckSince.has(text)) this.#stuckSince.set(text, now);
-    }
+    const stuckSince = this.#stuckSince.look(stuck, now);
     // While a node is on its way nothing is hopeless, and once one was refused there is no hope.
     if (scaleUp?.isComing === true) return new Map();
     const graceMs = scaleUp === undefined ? stuckGraceMs : 0;
-    return new Map([...this.#stuckSince].map(([text, since]) => [text, since + graceMs]));
+    return new Map([...stuckSince].map(([text, since]) => [text, since + graceMs]));
   }
 
   #deadline(scaleUp: ScaleUp | undefined): number {

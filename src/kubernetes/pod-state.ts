@@ -29,6 +29,15 @@ export function trueCondition(
   );
 }
 
+/** Whether no scheduler has said anything of the pod, though one is named to. */
+export function isUnseen({ spec, status }: Pod): boolean {
+  return (
+    spec?.schedulerName !== undefined &&
+    spec.nodeName === undefined &&
+    (status?.conditions ?? []).every(({ type }) => type !== 'PodScheduled')
+  );
+}
+
 /** How a container ended, in words. */
 export function describeEnd(ended: TerminatedState, memoryLimit: string | undefined): string {
   if (ended.reason === 'OOMKilled') {

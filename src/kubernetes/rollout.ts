@@ -11,10 +11,13 @@ import type { KubeEvent, Pod, Workload } from './kube-objects.ts';
 import { Mirror } from './mirror.ts';
 import type { Notices } from './notices.ts';
 import { Patience } from './patience.ts';
-import { isRunning } from './pod-state.ts';
+import { isRunning, isUnseen } from './pod-state.ts';
 import { PullCounter } from './pull-counter.ts';
 import { scaleUpOf } from './scale-up.ts';
+import { Since } from './since.ts';
 import { untilAnswer } from './until-answer.ts';
+
+const defaultTellAfterMs = 1_500;
 
 export interface RolloutOptions {
   readonly client: KubeClient;
@@ -35,6 +38,12 @@ export interface RolloutOptions {
   readonly avoid?: readonly string[];
   readonly timeoutMs: number;
   readonly timeoutIsExplicit: boolean;
+  /**
+   * How long a reason must last before it is told; default 1.5 s.
+   *
+   * Much passes by itself, such as a volume that the node tries again to mount.
+   */
+  readonly tellAfterMs?: number;
   readonly notices: Notices;
   readonly logger: Logger;
 }
@@ -42,7 +51,7 @@ export interface RolloutOptions {
 /**
  * Follows a builder's workload, pods and events until one of its pods has started.
  *
- * Each new reason is told once; what ends the wait aborts `failed`, with the error as its reason.
+ * Each new reason is told once, if it lasts; what ends the wait aborts `failed`, with the error as its reason.
  */
 export class Rollout {
   readonly #options: RolloutOptions;
@@ -60,6 +69,7 @@ export class Rollout {
   readonly #unseen = new Set<ResourceName>();
   /** Set while the builder is waited for. */
   #patience: Patience | undefined;
+  readonly #findingsSince = new Since();
   #lastAttempt: unknown;
   readonly #passedOver: Set<string>;
 
@@ -251,11 +261,10 @@ export class Rollout {
 
   #judge(): void {
     if (this.#patience === undefined) return;
-    const { wanted, notices } = this.#options;
+    const { wanted } = this.#options;
     const snapshot = this.#snapshot();
     const { pods } = snapshot;
     const findings = findAll(snapshot, wanted);
-    for (const { text } of findings) notices.once(text);
     const now = performance.now();
     const verdict = this.#patience.judge(findings, {
       now,
@@ -271,11 +280,27 @@ export class Rollout {
       this.#rest();
       this.#failed.abort(this.#timeoutError(findings.at(-1), verdict.waitedMs));
     } else {
+      const tellAgainAt = this.#tell(findings, now);
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => {
-        this.#check();
-      }, verdict.lookAgainAt - now);
+      this.#timer = setTimeout(
+        () => {
+          this.#check();
+        },
+        Math.min(verdict.lookAgainAt, tellAgainAt) - now,
+      );
     }
+  }
+
+  /** Tells what has lasted; returns when there may be more to tell. */
+  #tell(findings: readonly Finding[], now: number): number {
+    const { notices, tellAfterMs = defaultTellAfterMs } = this.#options;
+    const since = this.#findingsSince.look(
+      findings.map(({ text }) => text),
+      now,
+    );
+    const due = [...since].map(([text, start]) => ({ text, at: start + tellAfterMs }));
+    for (const { text, at } of due) if (at <= now) notices.once(text);
+    return Math.min(...due.map(({ at }) => at).filter((at) => at > now));
   }
 
   #rest(): void {
@@ -307,6 +332,9 @@ export class Rollout {
     const tellers: readonly ResourceName[] =
       this.#options.kind === 'statefulsets' ? ['events'] : ['deployments', 'replicasets'];
     const blind = tellers.every((resource) => this.#unseen.has(resource));
+    if (this.pods.length > 0 && this.pods.every(isUnseen)) {
+      return 'Check that this scheduler runs: schedulername in driver-opts or pod-template names it.';
+    }
     return blind && this.pods.length === 0
       ? `Grant list and watch on ${tellers.join(' and ')}, as docs/rbac/provision.yaml does, to be told what keeps its pods from being made.`
       : 'Raise timeout= in driver-opts if the cluster needs longer.';
@@ -317,6 +345,9 @@ export class Rollout {
     if (pod === undefined) return 'the cluster has made no pod of it';
     const { name } = pod.metadata;
     const node = pod.spec?.nodeName;
-    return node === undefined ? `pod ${name} has no node yet` : `pod ${name} starts on ${node}`;
+    if (node !== undefined) return `pod ${name} starts on ${node}`;
+    return isUnseen(pod)
+      ? `scheduler ${pod.spec?.schedulerName ?? ''} has not looked at pod ${name}`
+      : `pod ${name} has no node yet`;
   }
 }
