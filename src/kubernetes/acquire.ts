@@ -70,8 +70,9 @@ export async function reuse(
   } else if (!builder.mustExist) {
     await applyDrift(acquisition, existing);
   }
-  const job = spec.isPool ? undefined : await findOwner(client, spec, signal);
-  return { ...nothingMade, job, mayProlong: true, owner: workload.metadata.ownerReferences?.[0] };
+  const [owner] = workload.metadata.ownerReferences ?? [];
+  const job = owner?.kind === 'Job' ? await findOwner(client, spec, signal) : undefined;
+  return { ...nothingMade, job, mayProlong: true, owner };
 }
 
 /** Creates what is missing of the builder, once it is known that nothing stands against it. */

@@ -129,7 +129,6 @@ export class Rollout {
   /** Starts the clock, also once more after a pod was lost: from now on the builder may fail. */
   await(): void {
     this.#patience = new Patience(this.#options, performance.now());
-    if (this.startedPod() === undefined) this.followTheRest();
     this.#check();
   }
 
@@ -261,6 +260,8 @@ export class Rollout {
 
   #judge(): void {
     if (this.#patience === undefined) return;
+    // Before the pods are listed there may be one that needs no further look.
+    if (this.#pods.synced && this.startedPod() === undefined) this.followTheRest();
     const { wanted } = this.#options;
     const snapshot = this.#snapshot();
     const { pods } = snapshot;
