@@ -156,7 +156,9 @@ describe('a pool', () => {
         .metadata?.generation;
     const builder = await start({ name: 'peer', driver: { env: { FOO: 'bar' } } });
     expect(await connect(builder)).toMatch(/^peer0-/);
-    expect(lines).toContain(`Found builder peer in namespace ${namespace}, made by buildx`);
+    expect(lines).toContain(
+      `Found builder peer in namespace ${namespace}, made by buildx: it is used as it is`,
+    );
     expect(await cleanUp(builder)).toBe('left');
     expect(await versionOf(builder)).toBe(1);
   }, 60_000);

@@ -38,6 +38,8 @@ export interface JobIdentity {
   readonly isLaterStep: boolean;
   /** `reachedPod` of the builder that an earlier step used last. */
   readonly lastPod: string | undefined;
+  /** Random, the same in all attempts of one step; default: made anew. */
+  readonly creator?: string;
   /** `owner/name`. */
   readonly repository: string;
   readonly sha: string;
@@ -264,7 +266,7 @@ function describe(
   { created, existing }: Pick<Provisioned, 'created'> & Pick<Found, 'existing'>,
 ): string {
   if (created) return `Created builder ${name} in namespace ${namespace}`;
-  const maker = existing?.madeBy === 'buildx' ? ', made by buildx' : '';
+  const maker = existing?.madeBy === 'buildx' ? ', made by buildx: it is used as it is' : '';
   return `Found builder ${name} in namespace ${namespace}${maker}`;
 }
 
@@ -272,6 +274,8 @@ function missing({ name, namespace }: BuilderSpec): KubernetesError {
   return new KubernetesError(
     'BUILDER_MISSING',
     `there is no builder "${name}" in namespace "${namespace}"`,
-    { hint: 'Correct `builder`, or use `name`, which creates what is missing.' },
+    {
+      hint: 'Correct `builder` or the namespace in driver-opts, or use `name`, which creates what is missing.',
+    },
   );
 }

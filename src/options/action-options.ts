@@ -7,7 +7,7 @@
 import { parseBuildOptions } from './build-options.ts';
 import { covers } from './builder-node.ts';
 import { type BuilderNodes, parseBuilderNodes, secretsOfNodes } from './builder-options.ts';
-import { notSupportedYet } from './errors.ts';
+import { InputError, notSupportedYet } from './errors.ts';
 import { InputReader } from './input-reader.ts';
 import { describeLegacyInputs } from './legacy-inputs.ts';
 import { refuseWhatIsNotSupportedYet } from './not-supported-yet.ts';
@@ -37,7 +37,7 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
   });
   refuseLoading(reader, { build, builder: nodes.builder });
   const registryAuth = parseRegistryAuth(reader);
-  const render = reader.boolean('render') === true;
+  const render = readRender(reader, nodes);
   const retries = parseWholeNumber(reader, { input: 'retries', fallback: 2, most: mostRetries });
   problems.throwIfAny();
   return {
@@ -49,13 +49,28 @@ export function parseActionOptions(raw: RawInputs, world: World): ActionOptions 
     registryAuth,
     contextReason,
     notices: describeLegacyInputs(reader),
-    warnings: [...warnings, ...problems.warnings],
+    // Nothing is built then.
+    warnings: [...(render ? [] : warnings), ...problems.warnings],
     secrets: [
       ...secretsOfRegistryAuth(registryAuth),
       ...secretsOfRegistryConfig(nodes.builder.registryConfig),
       ...secretsOfNodes(nodes),
     ],
   };
+}
+
+function readRender(reader: InputReader, { builder }: BuilderNodes): boolean {
+  const render = reader.boolean('render') === true;
+  if (render && builder.mustExist) {
+    reader.problems.add(
+      new InputError(
+        'INPUT_CONTRADICTION',
+        'inputs `render` and `builder` are both set: nothing is created for a builder that must exist',
+        { hint: 'Set `name` in place of `builder`.' },
+      ),
+    );
+  }
+  return render;
 }
 
 /** The first node is for what the build asks for and no further node runs. */

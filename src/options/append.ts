@@ -58,7 +58,7 @@ export function parseAppend(reader: InputReader, facts: Facts): BuilderOptions[]
   const { problems } = reader;
   const items = problems.guard([], () => parseYamlList(input, text));
   const nodes = items.map((item, index) =>
-    problems.within(placeOf(item, index), (inner) =>
+    problems.within({ input, part: partOf(item, index) }, (inner) =>
       inner.guard(undefined, () => {
         const place = { index: index + 1, problems: inner, typed: () => typedItem(text, index) };
         return parseItem(item, { ...facts, ...place });
@@ -69,10 +69,10 @@ export function parseAppend(reader: InputReader, facts: Facts): BuilderOptions[]
   return nodes.filter((node) => node !== undefined);
 }
 
-function placeOf(item: YamlTree, index: number): string {
+function partOf(item: YamlTree, index: number): string {
   const name = isYamlMap(item) ? item.get('name') : undefined;
   const called = typeof name === 'string' && name !== '' ? ` (${quote(name)})` : '';
-  return `input \`${input}\`: item ${index + 1}${called}`;
+  return `item ${index + 1}${called}`;
 }
 
 interface ItemFacts extends Facts {

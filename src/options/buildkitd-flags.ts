@@ -1,10 +1,23 @@
 import { InputError, invalidInput } from './errors.ts';
+import { Problems } from './problems.ts';
 import { OpenQuoteError, splitShellWords } from './shell-words.ts';
 
 const input = 'buildkitd-flags';
 const entitlementFlag = 'allow-insecure-entitlement';
-/** Where the daemon listens, and who may talk to it, is not the user's to say: `RUN` steps reach its ports. */
-const ours = new Set(['addr', 'tlscacert', 'tlscert', 'tlskey']);
+/**
+ * Flags that are set here, with what to use instead.
+ *
+ * Where the daemon listens, and who may talk to it, is not the user's to say: `RUN` steps reach its
+ * ports. With another file or folder it would pass over its configuration, or the volume of its state.
+ */
+const ours: ReadonlyMap<string, string> = new Map([
+  ...['addr', 'tlscacert', 'tlscert', 'tlskey'].map((name): [string, string] => [
+    name,
+    'Choose the way to the daemon with `connection`.',
+  ]),
+  ['config', 'Give the configuration in `buildkitd-config` or `buildkitd-config-inline`.'],
+  ['root', 'Choose the volume of the state with `driver-opts`.'],
+]);
 
 /** Flags of the daemon, apart from the entitlements among them. */
 export interface BuildkitdFlags {
@@ -12,24 +25,31 @@ export interface BuildkitdFlags {
   readonly entitlements: readonly string[];
 }
 
-/** Splits flags as a shell does; entitlements are found wherever they stand. Throws an `InputError`. */
+/**
+ * Splits flags as a shell does; entitlements are found wherever they stand.
+ *
+ * Throws one `InputError` with all that is wrong.
+ */
 export function parseBuildkitdFlags(text: string): BuildkitdFlags {
   const flags: string[] = [];
   const entitlements: string[] = [];
+  const problems = new Problems();
   const words = split(text);
   for (let index = 0; index < words.length; index += 1) {
     const word = words[index] ?? '';
     const [, name = '', value] = /^--?([\w.-]+)(?:=([^]*))?$/.exec(word) ?? [];
-    if (ours.has(name)) throw refused(name);
+    const instead = ours.get(name);
+    if (instead !== undefined) problems.add(refused(name, instead));
     if (name !== entitlementFlag) {
       flags.push(word);
       continue;
     }
     if (value === undefined) index += 1;
     const entitlement = value ?? words[index] ?? '';
-    if (entitlement === '' || entitlement.startsWith('-')) throw noEntitlement();
+    if (entitlement === '' || entitlement.startsWith('-')) problems.add(noEntitlement());
     entitlements.push(entitlement);
   }
+  problems.throwIfAny();
   return { flags, entitlements: [...new Set(entitlements)] };
 }
 
@@ -55,10 +75,10 @@ function noEntitlement(): InputError {
   });
 }
 
-function refused(name: string): InputError {
+function refused(name: string, hint: string): InputError {
   return new InputError(
     'INPUT_CONTRADICTION',
     `input \`${input}\`: \`--${name}\` is set by this action`,
-    { hint: 'Choose the way to the daemon with `connection`.' },
+    { hint },
   );
 }

@@ -54,17 +54,19 @@ export function gatherDriverOptions(
   problems: Problems,
 ): GivenDriverOptions {
   const given = new Map<DriverOptionName, YamlTree[]>();
+  const unknown: DriverOptionEntry[] = [];
   for (const entry of entries) {
-    for (const [name, value] of recognise(entry, problems)) {
+    for (const [name, value] of recognise(entry, unknown)) {
       given.set(name, [...(given.get(name) ?? []), value]);
     }
   }
+  reportUnknown(unknown, problems);
   return given;
 }
 
 function recognise(
   { name, value, hint }: DriverOptionEntry,
-  problems: Problems,
+  unknown: DriverOptionEntry[],
 ): [DriverOptionName, YamlTree][] {
   const known = driverOptionOf(name);
   if (known !== undefined) return [[known, value]];
@@ -73,10 +75,10 @@ function recognise(
   const isGroup = membersOf(name).length > 0;
   if (isGroup && isYamlMap(value)) {
     return [...value].flatMap(([key, child]) =>
-      recognise({ name: `${name}.${key.trim()}`, value: child }, problems),
+      recognise({ name: `${name}.${key.trim()}`, value: child }, unknown),
     );
   }
-  problems.add(unknown(name, hint));
+  unknown.push({ name, value, hint });
   return [];
 }
 
@@ -84,12 +86,35 @@ function membersOf(name: string): DriverOptionName[] {
   return driverOptionNames.filter((each) => each.startsWith(`${name.toLowerCase()}.`));
 }
 
-function unknown(name: string, hint: string | undefined) {
-  const members = membersOf(name);
-  const known = members.length > 0 ? members : driverOptionNames;
-  const guess = didYouMean(name, driverOptionNames) ?? `Known are ${known.join(', ')}.`;
+/** All names are told once, not with each one that is like none of them. */
+function reportUnknown(entries: readonly DriverOptionEntry[], problems: Problems): void {
   const problem = 'is not a driver option';
-  return invalidOption({ option: name, problem, hint: hint ?? guess });
+  let isListed = false;
+  for (const { name: option, hint = guessAt(option) } of entries) {
+    if (hint !== undefined || isListed) problems.add(invalidOption({ option, problem, hint }));
+    else {
+      isListed = true;
+      const list = `Known are ${driverOptionNames.join(', ')}.`;
+      problems.add(invalidOption({ option, problem, hint: list }));
+    }
+  }
+}
+
+/** What docker-container has instead, and people write for pods too. */
+const ofDockerContainer: ReadonlyMap<string, string> = new Map([
+  ['cpu-period', 'limits.cpu'],
+  ['cpu-quota', 'limits.cpu'],
+  ['cpu-shares', 'requests.cpu'],
+  ['cpus', 'limits.cpu'],
+  ['memory', 'limits.memory'],
+]);
+
+function guessAt(name: string): string | undefined {
+  const members = membersOf(name);
+  if (members.length > 0) return `Known are ${members.join(', ')}.`;
+  const ofPods = ofDockerContainer.get(name.toLowerCase());
+  if (ofPods !== undefined) return `For pods it is \`${ofPods}\`.`;
+  return didYouMean(name, driverOptionNames);
 }
 
 function entriesOfLine(line: string, problems: Problems): DriverOptionEntry[] {

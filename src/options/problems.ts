@@ -34,14 +34,23 @@ export class Problems {
     return elements.flatMap((element, index) => this.guard<R[]>([], () => [parse(element, index)]));
   }
 
-  /** Runs a parser of one part of an input, whose problems and warnings are told with its place. */
-  within<T>(place: string, parse: (problems: Problems) => T): T {
+  /** Runs a parser of one part of an input, such as `item 2`, which its problems and warnings then name. */
+  within<T>(
+    { input, part }: { readonly input: string; readonly part: string },
+    parse: (problems: Problems) => T,
+  ): T {
     const inner = new Problems();
     const result = parse(inner);
+    const ofInput = `input \`${input}\`: `;
+    const placed = (message: string): string => {
+      const said = message.startsWith(ofInput) ? message.slice(ofInput.length) : message;
+      const isVerb = said !== message && /^[a-z]/.test(said);
+      return `${ofInput}${part}${isVerb ? '' : ':'} ${said}`;
+    };
     for (const { code, message, hint } of inner.#found) {
-      this.add(new InputError(code, `${place}: ${message}`, { hint }));
+      this.add(new InputError(code, placed(message), { hint }));
     }
-    for (const warning of inner.#warnings) this.warn(`${place}: ${warning}`);
+    for (const warning of inner.#warnings) this.warn(placed(warning));
     return result;
   }
 

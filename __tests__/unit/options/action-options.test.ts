@@ -342,6 +342,14 @@ describe('any inputs', () => {
     );
   });
 
+  it('say nothing of what is not built where manifests are rendered', () => {
+    expect(parseOptions({}).warnings).toEqual([expect.stringContaining('No output is set')]);
+    expect(parseOptions({ render: 'true' }).warnings).toEqual([]);
+    expect(problemsOf({ render: 'true', builder: 'x' })).toEqual([
+      expect.stringMatching(/^INPUT_CONTRADICTION: inputs `render` and `builder` are both set/),
+    ]);
+  });
+
   it('keep the values of secret inputs out of every message', () => {
     const secret = 'hunter2hunter2';
     const secretInputs = [

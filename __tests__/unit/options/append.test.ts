@@ -82,11 +82,15 @@ describe('append', () => {
 
   it.each<[string, string, RegExp]>([
     ['no list', 'platforms: linux/arm64', /`append`: is not a list; expected a YAML list/],
-    ['no map', '[linux/arm64]', /item 1: input `append`: is not a map/],
+    ['no map', '[linux/arm64]', /^INPUT_INVALID: input `append`: item 1 is not a map/],
     ['broken YAML', '- {', /not valid YAML/],
-    ['no platform', '- name: arm', /item 1 \(`arm`\): input `append`: has no `platforms`/],
-    ['a bad platform', '- platforms: linux/arm65', /item 1: .*unknown architecture `arm65`/],
-    ['two platforms', '- platforms: linux/arm64,linux/arm/v7', /item 1: .*more than one platform/],
+    ['no platform', '- name: arm', /: input `append`: item 1 \(`arm`\) has no `platforms`/],
+    [
+      'a bad platform',
+      '- platforms: linux/arm65',
+      /: input `append`: item 1: `linux\/arm65` has the unknown architecture `arm65`/,
+    ],
+    ['two platforms', '- platforms: linux/arm64,linux/arm/v7', /item 1:? .*more than one platform/],
     ['platforms of a map', '- platforms: {a: b}', /a map of `platforms`/],
     ['nested platforms', '- platforms: [[linux/arm64]]', /`platforms` that are no texts/],
     [
@@ -97,7 +101,7 @@ describe('append', () => {
     [
       'an unknown key',
       '- platforms: linux/arm64\n  platform: x',
-      /item 1: .*unknown key `platform`.*Did you mean `platforms`/,
+      /item 1 has the unknown key `platform`.*Did you mean `platforms`/,
     ],
     [
       'a bad driver option',
@@ -129,7 +133,7 @@ describe('append', () => {
       endpoint: 'tcp://a:1',
       append: '- platforms: linux/arm64',
     };
-    expect(problemsOf(raw)).toEqual([expect.stringMatching(/item 1: .*has no `endpoint`/)]);
+    expect(problemsOf(raw)).toEqual([expect.stringMatching(/item 1 has no `endpoint`/)]);
   });
 
   it('reports the problems of all items', () => {

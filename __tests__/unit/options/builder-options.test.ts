@@ -112,6 +112,15 @@ describe('the inputs of a builder', () => {
     expect(problemsOf(raw)).toEqual([expect.stringMatching(message)]);
   });
 
+  it('tell all flags that are not theirs to set', () => {
+    const flags = '--addr tcp://0.0.0.0:1234 --debug --config=/x --root /y';
+    expect(problemsOf({ 'buildkitd-flags': flags })).toEqual([
+      expect.stringMatching(/`--addr` is set by this action.*`connection`/),
+      expect.stringMatching(/`--config` is set by this action.*`buildkitd-config`/),
+      expect.stringMatching(/`--root` is set by this action.*`driver-opts`/),
+    ]);
+  });
+
   it('find entitlements anywhere among the flags', () => {
     expect(
       builderOf({

@@ -19,6 +19,12 @@ function parse(text: string): KubernetesDriverOptions {
 const problems = (text: string): string[] => problemsOf({ 'driver-opts': text });
 
 describe('driver-opts', () => {
+  it('lists what is known once', () => {
+    const [first, second] = problems('frobnicate=1\nconstructor=2');
+    expect(first).toMatch(/`frobnicate` .*Known are/);
+    expect(second).toMatch(/`constructor` is not a driver option$/);
+  });
+
   it('has defaults', () => {
     expect(parse('')).toEqual({
       namespace: undefined,
@@ -137,6 +143,7 @@ describe('driver-opts', () => {
     ['request.memory=2', /Did you mean `requests.memory`\?/],
     ['requests.gpu=1', /`requests.gpu` is not a driver option/],
     ['frobnicate=1', /`frobnicate` is not a driver option.*Known are annotation.*, timeout/],
+    ['memory=4g', /`memory` is not a driver option.*For pods it is `limits.memory`/],
     ['constructor=1', /`constructor` is not a driver option/],
     ['namespace', /`namespace` is not an option; expected key=value/],
     ['=ci', /expected key=value/],
