@@ -23,6 +23,7 @@ import { nodeForPlatforms } from './options/builder-node.ts';
 import type { ActionOptions, BuilderOptions } from './options/options.ts';
 import { BuilderRecords, type PostState } from './post-state.ts';
 import { messageOf } from './shared/errors.ts';
+import { randomIdentity } from './shared/identity.ts';
 import type { BuildResult } from './solve/result.ts';
 import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
@@ -128,7 +129,7 @@ function builderRequest({
   github,
 }: Run): Pick<
   BuilderRequest,
-  'affinityKey' | 'buildxKey' | 'job' | 'onNamed' | 'onProvisioned' | 'options'
+  'affinityKey' | 'buildxKey' | 'creator' | 'job' | 'onNamed' | 'onProvisioned' | 'options'
 > {
   const asked = nodeForPlatforms(options);
   const nodes = [options.builder, ...options.append];
@@ -138,6 +139,7 @@ function builderRequest({
   return {
     options: asked.mustExist ? nodeOfBuilderFile(github.runnerTemp, options) : asked,
     job: shareJobId(),
+    creator: randomIdentity(),
     affinityKey: defaultAffinityKey(github, options.build.contextPath),
     buildxKey: options.build.contextPath,
     onNamed: (builder) => {

@@ -15,6 +15,7 @@ import { parseSetupOptions, type SetupOptions } from './options/setup-options.ts
 import { BuilderRecords, type PostState } from './post-state.ts';
 import { stayAlive } from './stay-alive.ts';
 import { Timings } from './timings.ts';
+import { randomIdentity } from './shared/identity.ts';
 import { inGroup } from './shared/logger.ts';
 import type { NodeReport } from './node-report.ts';
 import type { BuilderRequest } from './with-builder.ts';
@@ -81,6 +82,7 @@ async function provisionAll(
 ): Promise<NodeReport[]> {
   const { nodes, name, job, state, timings } = parts;
   const records = new BuilderRecords(state);
+  const creator = randomIdentity();
   const { withBuilder } = await import('./with-builder.ts');
   const { reportNode } = await import('./node-report.ts');
   // The first that fails ends the others.
@@ -94,6 +96,7 @@ async function provisionAll(
         options,
         sharedName: name,
         job: { ...job, lastPod: undefined },
+        creator,
         github,
         affinityKey: github.repository,
         buildxKey: '',

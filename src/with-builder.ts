@@ -21,6 +21,8 @@ export interface BuilderRequest {
   /** Of a job's own builder with several nodes; unset: made from the job and the options. */
   readonly sharedName?: string;
   readonly job: JobId;
+  /** Tells what this step makes from what others do; the same in each of its attempts. */
+  readonly creator: string;
   readonly github: GitHubContext;
   /** What the choice among several pods sticks to, where `options` do not say. */
   readonly affinityKey: string;
@@ -98,13 +100,13 @@ export async function openCluster(
 }
 
 function provision(request: BuilderRequest, client: KubeClient): Promise<Builder> {
-  const { options, sharedName, job, github, logger, signal, onNamed } = request;
+  const { options, sharedName, job, creator, github, logger, signal, onNamed } = request;
   const { repository, sha, runId, runUrl, runAttempt } = github;
   return bootstrap({
     client,
     builder: options,
     sharedName,
-    job: { ...job, repository, sha, runId, runUrl, runAttempt, version },
+    job: { ...job, creator, repository, sha, runId, runUrl, runAttempt, version },
     affinityKey: options.affinityKey ?? request.affinityKey,
     buildxKey: request.buildxKey,
     avoid: request.avoid ?? [],

@@ -206,6 +206,19 @@ describe('builders that are lost', () => {
     await expectFailure({ main, post: await step.post().done }, 'BUILDER_LOST', name, /deleted/);
   });
 
+  it('tries again on another pod, and post still removes the builder', async () => {
+    playground.context.add({ Dockerfile: 'FROM busybox\nRUN echo started; sleep 4\n' });
+    const step = playground.step({ retries: '1' });
+    const running = step.main();
+    await running.logged('started');
+    const { namespace } = playground;
+    const { items } = await playground.core.listNamespacedPod({ namespace });
+    const name = items[0]?.metadata?.name ?? '';
+    await playground.core.deleteNamespacedPod({ name, namespace, gracePeriodSeconds: 1 });
+    expect(await running.done).toMatchObject({ exitCode: 0, outputs: { attempts: '2' } });
+    expect(await step.post().done).toMatchObject({ log: expect.stringMatching(/^Removed /m) });
+  });
+
   it('says that the connection was cut while the pod is fine', async () => {
     playground.context.add({ Dockerfile: slowDockerfile });
     const server = new URL(serverUrl());

@@ -71,13 +71,15 @@ export interface BuilderIdentity {
   readonly runAttempt: string;
   readonly version: string;
   readonly specHash: string;
+  /** Random: the step that made them, whichever attempt of it. */
   readonly creator: string;
 }
 
 export interface BuilderSpecInput {
   readonly builder: BuilderOptions;
   readonly files: readonly DaemonFile[];
-  readonly job: Omit<BuilderIdentity, 'specHash' | 'creator'>;
+  /** `creator` is made anew where it is unset. */
+  readonly job: Omit<BuilderIdentity, 'specHash' | 'creator'> & { readonly creator?: string };
   /** Where `driver.namespace` is unset. */
   readonly namespace: string;
   readonly mode: PodMode;
@@ -125,7 +127,7 @@ export function builderSpec(input: BuilderSpecInput): BuilderSpec {
     keepsState: builder.keepState,
     tls: input.tls,
     tlsSecret: `${workload}-tls`,
-    identity: { ...input.job, specHash: hash, creator: randomUUID() },
+    identity: { creator: randomUUID(), ...input.job, specHash: hash },
   };
   // Whatever is wrong with it is to be known before anything is created.
   if (template !== undefined) podTemplate(spec);
