@@ -21,7 +21,7 @@ mkdirSync(reports, { recursive: true });
 runJest('without-cluster', ['unit', 'project', 'protocol', 'action']);
 const cluster = findCluster();
 if (cluster === 'local') runJest('local-cluster', ['local-cluster'], ['--runInBand']);
-if (cluster !== 'none') runJest('cluster', ['cluster'], ['--runInBand']);
+if (cluster !== 'none') runJest('cluster', ['cluster'], ['--maxWorkers=2']);
 else if (process.env.CI === 'true') total.failed += 1;
 
 const skipped = total.skipped > 0 ? `, ${String(total.skipped)} skipped` : '';

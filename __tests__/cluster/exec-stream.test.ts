@@ -195,8 +195,9 @@ describe('what the API server refuses', () => {
   });
 
   it('names the credentials', async () => {
+    const { server } = target;
     const expired = {
-      ...target,
+      server,
       tls: { ca: target.tls.ca },
       headers: { authorization: 'Bearer old' },
     };

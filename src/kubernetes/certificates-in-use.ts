@@ -5,17 +5,14 @@ import {
   isDueForRenewal,
   readTlsSecret,
   renewedSecretName,
+  type TlsSecrets,
   validityMs,
-  validUntil,
 } from './connection/tls-secret.ts';
 import { ensure } from './ensure.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
 import type { KubeClient } from './kube-client.ts';
 import type { Workload } from './kube-objects.ts';
 import { tlsSecret } from './manifests/configuration.ts';
-
-/** Until when the certificates of a workload are good. */
-export const certificatesAnnotation = 'kube-buildx-action/certificates-until';
 
 /** Makes certificates for a new builder. */
 export async function newCertificates(
@@ -70,17 +67,16 @@ interface Renewing {
   readonly maxLifetimeMs: number;
 }
 
-/** Whether the certificates of a workload are in their last month, as far as it tells. */
-export function endsSoon({ workload }: ExistingWorkload): boolean {
-  const until = workload.object.metadata.annotations?.[certificatesAnnotation];
-  return until !== undefined && endsWithinRenewal(new Date(until), workload.serverTimeMs);
-}
-
-/** What tells of a workload how long its certificates are good for, without reading the Secret. */
-export function certificateAnnotations({
-  tls,
-}: Pick<BuilderSpec, 'tls'>): Readonly<Record<string, string>> {
-  return tls === undefined ? {} : { [certificatesAnnotation]: validUntil(tls.cert).toISOString() };
+/** Whether the certificates of a workload are in their last month, as far as they can be read. */
+export async function endsSoon(
+  secrets: TlsSecrets,
+  { workload }: ExistingWorkload,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const secretName = secretOf(workload.object);
+  if (secretName === undefined) return false;
+  const answer = await secrets.get(secretName, signal);
+  return 'endsAt' in answer && endsWithinRenewal(answer.endsAt, workload.serverTimeMs);
 }
 
 /** The Secret with certificates that new pods of a workload mount; undefined where they have none. */

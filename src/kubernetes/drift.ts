@@ -1,13 +1,7 @@
 /** How the live workload of a shared builder differs from the one that is asked for. */
 import { messageOf } from '../shared/errors.ts';
 import type { Acquisition } from './acquire.ts';
-import type { BuilderSpec } from './builder-spec.ts';
-import {
-  certificateAnnotations,
-  certificatesAnnotation,
-  endsSoon,
-  withLiveCertificates,
-} from './certificates-in-use.ts';
+import { endsSoon, withLiveCertificates } from './certificates-in-use.ts';
 import type { ExistingWorkload } from './existing-builder.ts';
 import { otherUsers } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
@@ -105,20 +99,23 @@ export async function applyDrift(drifting: Drifting, existing: ExistingWorkload)
   }
 }
 
-type Drifting = Pick<Acquisition, 'builder' | 'client' | 'logger' | 'rollout' | 'signal' | 'spec'>;
+type Drifting = Pick<
+  Acquisition,
+  'builder' | 'client' | 'connections' | 'logger' | 'rollout' | 'signal' | 'spec'
+>;
 
 async function applyOnce(drifting: Drifting, existing: ExistingWorkload): Promise<void> {
-  const { client, builder, logger, rollout, signal } = drifting;
+  const { client, builder, connections, logger, rollout, signal } = drifting;
   const live = existing.workload.object;
   const isAsked = isAsAsked(live, workloadManifest(drifting.spec, undefined));
-  if (isAsked && !endsSoon(existing)) return;
+  if (isAsked && !(await endsSoon(connections.secrets, existing, signal))) return;
   // What `mode: auto` comes to matters only to what is changed.
   const settled = await inSettledMode(client, drifting.spec, signal);
   const { maxLifetimeMs } = builder;
   const renewing = { client, spec: settled, maxLifetimeMs };
   const spec = await withLiveCertificates(renewing, existing, signal);
   const { namespace, name } = spec;
-  const wanted = annotated(workloadManifest(spec, undefined), spec);
+  const wanted = workloadManifest(spec, undefined);
   const drift = await findDrift(client, { namespace, existing, wanted }, signal);
   if (drift === undefined) return;
   const shown = drift.changes.map((change) => `  ${change}`).join('\n');
@@ -145,33 +142,25 @@ async function applyOnce(drifting: Drifting, existing: ExistingWorkload): Promis
   );
 }
 
-function annotated(wanted: WantedWorkload, spec: BuilderSpec): WantedWorkload {
-  const { metadata } = wanted;
-  const annotations = { ...metadata?.annotations, ...certificateAnnotations(spec) };
-  return { ...wanted, metadata: { ...metadata, annotations } };
-}
-
 /** The wanted specification in the live object, which stays that of its maker and its owner. */
 function replacement(
   { resource, workload }: ExistingWorkload,
   wanted: WantedWorkload,
 ): Drift['manifest'] {
   const { metadata } = workload.object;
+  const hash = wanted.metadata?.annotations?.[specHashAnnotation];
   return {
     apiVersion: 'apps/v1',
     kind: resource === 'deployments' ? 'Deployment' : 'StatefulSet',
     metadata: {
       ...metadata,
-      annotations: { ...metadata.annotations, ...changing(wanted.metadata?.annotations) },
+      annotations: {
+        ...metadata.annotations,
+        ...(hash === undefined ? {} : { [specHashAnnotation]: hash }),
+      },
     },
     spec: wanted.spec,
   } as Drift['manifest'];
-}
-
-/** The annotations that belong to the specification rather than to who made the object. */
-function changing(annotations: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const kept = [specHashAnnotation, certificatesAnnotation];
-  return Object.fromEntries(Object.entries(annotations).filter(([name]) => kept.includes(name)));
 }
 
 /** Changed leaves, items of lists by their name where they have one. */

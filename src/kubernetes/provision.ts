@@ -1,6 +1,5 @@
 import type { V1OwnerReference } from '@kubernetes/client-node';
 import type { BuilderSpec } from './builder-spec.ts';
-import { certificateAnnotations } from './certificates-in-use.ts';
 import { ensure, type Manifest } from './ensure.ts';
 import { workloadResource } from './existing-builder.ts';
 import type { KubeClient, Observed, ResourceName } from './kube-client.ts';
@@ -86,14 +85,10 @@ function workloadOf(
   owner: V1OwnerReference | undefined,
 ): AnnotatedManifest {
   const manifest: AnnotatedManifest = workloadManifest(spec, owner);
+  if (owner !== undefined || spec.isPool) return manifest;
   const seconds = String(Math.ceil(maxLifetimeMs / 1000));
-  const expires = owner === undefined && !spec.isPool;
   const { metadata = {} } = manifest;
-  const annotations = {
-    ...metadata.annotations,
-    ...certificateAnnotations(spec),
-    ...(expires ? { [maxLifetimeAnnotation]: seconds } : {}),
-  };
+  const annotations = { ...metadata.annotations, [maxLifetimeAnnotation]: seconds };
   return { ...manifest, metadata: { ...metadata, annotations } };
 }
 

@@ -83,7 +83,13 @@ export function readTlsSecret(
 }
 
 /** What a client needs to be let in, or why it cannot be had. */
-export type TlsAnswer = { readonly client: TlsClient } | { readonly failure: WayFailure };
+export type TlsAnswer =
+  | {
+      readonly client: TlsClient;
+      /** When the certificates end. */
+      readonly endsAt: Date;
+    }
+  | { readonly failure: WayFailure };
 
 interface Where {
   readonly client: Pick<KubeClient, 'get'>;
@@ -145,7 +151,8 @@ export class TlsSecrets {
   #clientOf(secret: string, { ca, clientCert, clientKey }: BuilderTls): TlsAnswer {
     try {
       const context = tlsContext({ ca, cert: clientCert, key: clientKey });
-      return { client: { context, serverName: serverName(this.#where.builder), greets: true } };
+      const client = { context, serverName: serverName(this.#where.builder), greets: true };
+      return { client, endsAt: validUntil(clientCert) };
     } catch (thrown) {
       return unusable(`the Secret ${secret} holds no certificates that can be used`, thrown);
     }
