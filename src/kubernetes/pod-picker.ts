@@ -69,11 +69,30 @@ export class ClaimingPicker implements PodPicker {
     // Of a pool that starts, the favourite is worth waiting for; in one that runs, only what is ready.
     const starts = rollout.startedPods().length === 0;
     const pods = (): readonly Pod[] => (starts ? rollout.candidates() : rollout.startedPods());
-    rollout.arrived();
     const onChange = (listener: () => void): (() => void) => rollout.onChange(listener);
-    const claim = await this.#claims.claim({ pods, onChange }, signal);
-    rollout.await();
-    return claim;
+    let isQueued = false;
+    let isAwaited = true;
+    const look = (): void => {
+      // A builder that loses its pods meanwhile may fail as any other.
+      const waitsForPods = !isQueued || pods().length === 0;
+      if (waitsForPods === isAwaited) return;
+      isAwaited = waitsForPods;
+      if (waitsForPods) rollout.await();
+      else rollout.arrived();
+    };
+    const onQueue = (): void => {
+      isQueued = true;
+      look();
+    };
+    const stopLooking = onChange(look);
+    try {
+      const claim = await this.#claims.claim({ pods, onChange, onQueue }, signal);
+      isQueued = false;
+      look();
+      return claim;
+    } finally {
+      stopLooking();
+    }
   }
 
   #until<T>(ask: () => T | undefined, signal: AbortSignal): Promise<T> {

@@ -70,6 +70,8 @@ export interface PodSource {
   readonly pods: () => readonly Pod[];
   /** Calls back after each change, until the returned function is called. */
   readonly onChange: (listener: () => void) => () => void;
+  /** Called when it is no longer a pod that is waited for, but a slot. */
+  readonly onQueue?: () => void;
 }
 
 const defaultTiming = { beatMs: 10_000, durationSeconds: 40 };
@@ -220,6 +222,7 @@ export class PodClaims implements Disposable {
         const claim = await this.#takeSlot(slots.slice(0, attempts), { source, view }, signal);
         if (claim !== undefined) return claim;
       }
+      source.onQueue?.();
       const ticketName = `${workload}-queue-${randomIdentity().slice(0, 8)}`;
       return await waitForSlot(
         {
