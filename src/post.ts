@@ -53,6 +53,8 @@ async function removeNode(
 ): Promise<RemovedNode | undefined> {
   const { logger, signal, timeoutMs } = parts;
   const { builder, expiry } = record;
+  // Nothing is asked of its cluster, the way to which only a setup step may know.
+  if (builder.life === 'pool') return { builder, removal: 'left' };
   const teardown = await import('./kubernetes/teardown.ts');
   try {
     const { openCluster } = await import('./with-builder.ts');

@@ -35,7 +35,11 @@ afterEach(async () => {
 /** What post prints for this builder, in a process of its own. */
 async function post(
   answer: Answer,
-  { expiry, timeoutMs = 10_000 }: { readonly expiry?: string; readonly timeoutMs?: number } = {},
+  {
+    expiry,
+    timeoutMs = 10_000,
+    life = 'job',
+  }: { readonly expiry?: string; readonly timeoutMs?: number; readonly life?: string } = {},
 ): Promise<string> {
   const api = await FakeKubeApi.start(answer);
   open.push(api);
@@ -55,7 +59,7 @@ async function post(
       cwd: root,
       env: {
         INPUT_KUBECONFIG: kubeconfig,
-        STATE_builders: JSON.stringify([{ builder, node: 0, expiry }]),
+        STATE_builders: JSON.stringify([{ builder: { ...builder, life }, node: 0, expiry }]),
       },
     },
   );
@@ -103,5 +107,17 @@ describe('post', () => {
     });
     expect(log).toContain('Deleted builder kbx-a in namespace ci; the cluster is still stopping');
     expect(log).not.toContain('::warning');
+  });
+
+  it('asks a cluster nothing for a builder that stays', async () => {
+    const asked: string[] = [];
+    const log = await post(
+      (request) => {
+        asked.push(request.path);
+      },
+      { life: 'pool' },
+    );
+    expect(log).toBe('Left builder kbx-a in namespace ci as it is\n');
+    expect(asked).toEqual([]);
   });
 });
