@@ -1,7 +1,8 @@
 /**
  * Bundles the action into `dist/`, or with `--check` compares `dist/` with what the sources give.
  *
- * ncc makes one bundle with lazily loaded chunks and collects the licences; esbuild makes every file
+ * ncc makes one bundle with lazily loaded chunks and collects the licences (`src/tsconfig.json` is for
+ * it: it joins ES modules into one, and knows packages that are nothing else); esbuild makes every file
  * of it small. `main.js` and `post.js` are a few lines each around `load.js`, so that the runner's two
  * processes share the bundle and a post step can never run main again.
  */
