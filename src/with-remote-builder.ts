@@ -33,9 +33,7 @@ export async function withRemoteBuilder<T>(
     endpoint: remote.endpoint,
     // Only its connection tells.
     podLost: (watching) => untilAborted(watching),
-    answersAnew: async (asking) => {
-      await remote.answers(asking);
-    },
+    answersAnew: (asking, reached) => remote.answers(asking, reached),
     explainLoss: (explaining, cause) => remote.explainLoss(explaining, cause),
   };
   return await use({ builder, connection });

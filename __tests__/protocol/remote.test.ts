@@ -227,4 +227,27 @@ describe('a remote daemon', () => {
       message: expect.stringMatching(/nothing listens there$/),
     });
   });
+
+  it('answers anew once it greets, not when only its machine takes the connection', async () => {
+    const daemon = await listen();
+    const { builder } = remote({ url: urlOf(daemon), tls: undefined });
+    let reached = 0;
+    const note = (): void => {
+      reached += 1;
+    };
+    await builder.answers(never, note);
+    expect(reached).toBe(1);
+    const busy = await listen({ serve: () => undefined });
+    const asking = new AbortController();
+    const { builder: other } = remote({ url: urlOf(busy), tls: undefined });
+    const answer = other.answers(asking.signal, () => {
+      note();
+      // Time enough for an answer that does not wait for a greeting.
+      setImmediate(() => {
+        asking.abort(new Error('enough'));
+      });
+    });
+    await expect(answer).rejects.toThrow('enough');
+    expect(reached).toBe(2);
+  });
 });

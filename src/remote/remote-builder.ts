@@ -4,6 +4,7 @@ import type { RemoteEndpoint } from '../options/options.ts';
 import type { Dialer } from '../shared/dialer.ts';
 import { messageOf } from '../shared/errors.ts';
 import type { Logger } from '../shared/logger.ts';
+import { spoken } from '../shared/tls-stream.ts';
 import { RemoteError } from './errors.ts';
 import { explainSilence, remoteDialer } from './remote-dialer.ts';
 
@@ -68,16 +69,30 @@ export class RemoteBuilder {
     }
   }
 
-  /** Whether the daemon can be reached anew; rejects when it cannot. */
-  async answers(signal: AbortSignal): Promise<true> {
-    (await this.#dial(signal)).on('error', () => undefined).destroy();
-    return true;
+  /**
+   * Resolves once the daemon greets on a new stream; `reached` is called before, once something
+   * takes one. Rejects when nothing does.
+   *
+   * The kernel of its machine takes streams for a daemon that is too busy to greet anyone.
+   */
+  async answers(signal: AbortSignal, reached: () => void): Promise<void> {
+    const stream = await this.#dial(signal);
+    stream.on('error', () => undefined);
+    try {
+      reached();
+      await spoken(stream, signal);
+    } finally {
+      stream.destroy();
+    }
   }
 
   /** Says why the connection ended, always `REMOTE_LOST`; `cause` is what itself said. */
   async explainLoss(signal: AbortSignal, cause: unknown): Promise<RemoteError> {
-    const now = await this.answers(signal).then(
-      () => 'it can be reached again',
+    const now = await this.#dial(signal).then(
+      (stream) => {
+        stream.on('error', () => undefined).destroy();
+        return 'it can be reached again';
+      },
       (failure: unknown) => messageOf(failure),
     );
     signal.throwIfAborted();
