@@ -228,6 +228,17 @@ describe('a namespace that takes no builder', () => {
     expect(await own.left()).toEqual([]);
   }, 30_000);
 
+  it('for fields that the cluster would drop names them', async () => {
+    const place = new Place(admin, playground.namespace);
+    const podTemplate = {
+      spec: { priorityClas: 'ci', containers: [{ name: 'buildkitd', envs: [] }] },
+    };
+    await expect(place.start({ podTemplate })).rejects.toMatchObject({
+      code: 'POD_TEMPLATE_INVALID',
+      message: expect.stringMatching(/knows no spec\.containers\[0\]\.envs, spec\.priorityClas$/),
+    });
+  }, 30_000);
+
   it('for lack of a service account says so', async () => {
     const place = new Place(admin, playground.namespace);
     await expect(place.start({ driver: { serviceAccount: 'nobody' } })).rejects.toMatchObject({

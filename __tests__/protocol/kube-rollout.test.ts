@@ -158,7 +158,7 @@ describe('Rollout', () => {
   it('does not tell what passes by itself, nor what ends the wait', async () => {
     const { rollout, lines, send } = await stage({ tellAfterMs: 60 });
     await send('pods', scheduled);
-    await send('events', event('FailedMount', 'failed to sync secret cache: timed out'));
+    await send('events', event('FailedMount', 'secret "x" not found'));
     await send('pods', daemon({ running: {} }));
     await new Promise((resolve) => setTimeout(resolve, 120));
     expect(lines).toEqual([]);

@@ -455,6 +455,46 @@ describe('the pods', () => {
     });
   });
 
+  const strictly =
+    (reason: string): Answer =>
+    (response, { body, query }) => {
+      if (query.get('fieldValidation') === 'Strict') refuse(response, 400, reason);
+      else json(response, 201, JSON.parse(body) as object);
+    };
+  const decoding = 'Pod in version "v1" cannot be handled as a Pod: ';
+
+  it.each([
+    [
+      'names',
+      `${decoding}strict decoding error: unknown field "spec.contaners", unknown field "spec.containers[0].securityContext.appArmorProfile"`,
+      /^pod-template: the cluster knows no spec\.contaners$/,
+    ],
+    [
+      'types',
+      `${decoding}json: cannot unmarshal string into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64`,
+      /^pod-template: spec\.terminationGracePeriodSeconds is a string, and the cluster expects int64$/,
+    ],
+  ])('are refused for wrong %s in their template', async (_, reason, message) => {
+    const { result } = await run({
+      builder: { podTemplate: { spec: { contaners: [] } } },
+      answers: { pods: strictly(reason) },
+    });
+    await expect(result).rejects.toMatchObject({
+      code: 'POD_TEMPLATE_INVALID',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it('may have fields of ours that an older cluster does not know', async () => {
+    const { result } = await run({
+      builder: { podTemplate: { spec: { priorityClassName: 'ci' } } },
+      answers: {
+        pods: strictly(`${decoding}strict decoding error: unknown field "spec.hostUsers"`),
+      },
+    });
+    expect((await result).mode).toBe('privileged');
+  });
+
   it('that no node takes are told of, since one may be added', async () => {
     const { result, lines, api } = await run({
       builder: { platforms: [{ os: 'linux', architecture: 's390x', variant: '' }] },

@@ -56,7 +56,7 @@ function eventFinding(event: KubeEvent): Finding[] {
     case 'FailedAttachVolume':
     case 'FailedMount':
     case 'FailedMapVolume':
-      return [mountFinding(message)];
+      return isFirstSync(event) ? [] : [mountFinding(message)];
     case 'FailedCreatePodSandBox':
       return [sandboxFinding(message)];
     case 'NodeNotReady':
@@ -69,6 +69,11 @@ function eventFinding(event: KubeEvent): Finding[] {
         ? [waiting(`${event.reason ?? ''}: ${message}`)]
         : [];
   }
+}
+
+/** A node that is busy has not read our Secret yet when it first tries, and tries again in a moment. */
+function isFirstSync({ message = '', count = 1 }: KubeEvent): boolean {
+  return count < 3 && /failed to sync (?:secret|configmap) cache/.test(message);
 }
 
 /** Each try has new ones, and would be told as if it were news. */

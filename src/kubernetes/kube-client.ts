@@ -111,6 +111,8 @@ export interface KubeClient extends Disposable {
       readonly manifest: { metadata?: { name?: string } };
       /** Whether the server only says what would become of it. */
       readonly dryRun?: boolean;
+      /** Whether fields that the server does not know are refused; by default it drops them. */
+      readonly strict?: boolean;
     },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>>;

@@ -17,7 +17,7 @@ import { createTargetReader } from './kube-credentials.ts';
 import { fromKubeFailure } from './kube-failure.ts';
 import { type ApiCall, KubeHttp, type KubeHttpLimits } from './kube-http.ts';
 import type { KubeList, Node } from './kube-objects.ts';
-import { dryRunQuery, groups, pathOf, queryOf } from './kube-paths.ts';
+import { groups, pathOf, queryOf, writeQuery } from './kube-paths.ts';
 import { maskingTargets } from './target-secrets.ts';
 import { parseWatchEvent } from './watch-event.ts';
 
@@ -122,16 +122,13 @@ class HttpKubeClient implements KubeClient {
       readonly namespace: string;
       readonly manifest: { metadata?: { name?: string } };
       readonly dryRun?: boolean;
+      readonly strict?: boolean;
     },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>> {
-    const { namespace, manifest, dryRun = false } = at;
-    const call = {
-      method: 'POST',
-      path: pathOf(resource, namespace),
-      body: manifest,
-      ...dryRunQuery(dryRun),
-    } as const;
+    const { namespace, manifest } = at;
+    const path = pathOf(resource, namespace);
+    const call = { method: 'POST', path, body: manifest, ...writeQuery(at) } as const;
     const about = { verb: 'create', resource, namespace, name: manifest.metadata?.name };
     return this.#object(call, about, signal);
   }
@@ -145,10 +142,10 @@ class HttpKubeClient implements KubeClient {
     },
     signal: AbortSignal,
   ): Promise<Observed<ResourceTypes[R]>> {
-    const { namespace, manifest, dryRun = false } = at;
+    const { namespace, manifest } = at;
     const name = manifest.metadata?.name ?? '';
     const path = pathOf(resource, namespace, name);
-    const call = { method: 'PUT', path, body: manifest, ...dryRunQuery(dryRun) } as const;
+    const call = { method: 'PUT', path, body: manifest, ...writeQuery(at) } as const;
     return this.#object(call, { verb: 'update', resource, namespace, name }, signal);
   }
 

@@ -35,7 +35,16 @@ export function queryOf(filter: Filter): Record<string, string> {
   };
 }
 
-/** The query of a call that only asks what would become of it. */
-export function dryRunQuery(dryRun: boolean): { readonly query?: Record<string, string> } {
-  return dryRun ? { query: { dryRun: 'All' } } : {};
+/** The query of a call that only asks what would become of it, or that takes every field seriously. */
+export function writeQuery({
+  dryRun = false,
+  strict = false,
+}: {
+  readonly dryRun?: boolean;
+  readonly strict?: boolean;
+}): { readonly query?: Record<string, string> } {
+  if (!dryRun && !strict) return {};
+  return {
+    query: { ...(dryRun && { dryRun: 'All' }), ...(strict && { fieldValidation: 'Strict' }) },
+  };
 }

@@ -11,6 +11,7 @@ import { optionally } from './preflight/optionally.ts';
 import { judgePods, tryPods } from './preflight/pods.ts';
 import { isHard, type Right, rightsFor } from './preflight/rights.ts';
 import { noRoom } from './preflight/room.ts';
+import { templateFault } from './preflight/template.ts';
 import type { Undertaking } from './preflight/undertaking.ts';
 
 export type { MayAccess } from './preflight/access.ts';
@@ -34,7 +35,7 @@ export interface Preflight {
  *
  * One round of parallel calls; further ones only where an authorizer does not list its rules, and
  * for what to say of a refusal. A check that is itself refused is skipped, and what is lost by it
- * told. Throws `NAMESPACE_MISSING`, `MissingRightsError` with all that is missing, `BUILDER_REFUSED`
+ * told. Throws `NAMESPACE_MISSING`, `POD_TEMPLATE_INVALID`, `MissingRightsError` with all that is missing, `BUILDER_REFUSED`
  * or `BUILDER_QUOTA`.
  */
 export async function preflight(
@@ -62,11 +63,13 @@ async function check(
     optionally((limited) => client.list('resourcequotas', { namespace }, limited), signal),
     optionally((limited) => client.list('limitranges', { namespace }, limited), signal),
   ]);
-  const [may, trial, [quotas, ranges]] = await Promise.all([
+  const [may, trial, [quotas, ranges], fault] = await Promise.all([
     checkRights(client, { namespace, undertaking, notices }, signal),
     tryPods(client, spec, signal),
     quotasAndRanges,
+    templateFault(client, spec, signal),
   ]);
+  if (fault !== undefined) throw fault;
   const judgement = await judgePods(client, { spec, trial }, signal);
   const bounds = { quotas: quotas?.items, ranges: ranges?.items };
   const hasTls = connection !== 'exec' && may('create', 'secrets') !== false;

@@ -17,9 +17,12 @@ export function parseBuilderMode(
   return problems.guard<BuilderMode>('privileged', () => {
     const mode = given.get('mode');
     const word = given.get('rootless');
+    const rootless =
+      word === undefined
+        ? undefined
+        : problems.guard(undefined, () => booleanOf({ option: 'rootless', value: word }));
     const chosen = mode === undefined ? undefined : wordOf(modes, { option: 'mode', value: mode });
-    if (word === undefined) return chosen ?? 'privileged';
-    const rootless = booleanOf({ option: 'rootless', value: word });
+    if (rootless === undefined) return chosen ?? 'privileged';
     if (chosen !== undefined && (chosen === 'rootless') !== rootless) {
       throw new InputError(
         'INPUT_CONTRADICTION',

@@ -48,10 +48,15 @@ export function entriesOfTree(tree: YamlTree, problems: Problems): DriverOptionE
   return parseRawLineList(tree).flatMap((line) => entriesOfLine(line, problems));
 }
 
-/** Gathers the values of each option; what is not known goes to `problems`. */
+/**
+ * Gathers the values of each option; what is not known goes to `problems`.
+ *
+ * `offered`: the names to tell then; by default all.
+ */
 export function gatherDriverOptions(
   entries: readonly DriverOptionEntry[],
   problems: Problems,
+  offered: readonly string[] = driverOptionNames,
 ): GivenDriverOptions {
   const given = new Map<DriverOptionName, YamlTree[]>();
   const unknown: DriverOptionEntry[] = [];
@@ -60,7 +65,7 @@ export function gatherDriverOptions(
       given.set(name, [...(given.get(name) ?? []), value]);
     }
   }
-  reportUnknown(unknown, problems);
+  reportUnknown(unknown, { problems, offered });
   return given;
 }
 
@@ -87,14 +92,17 @@ function membersOf(name: string): DriverOptionName[] {
 }
 
 /** All names are told once, not with each one that is like none of them. */
-function reportUnknown(entries: readonly DriverOptionEntry[], problems: Problems): void {
+function reportUnknown(
+  entries: readonly DriverOptionEntry[],
+  { problems, offered }: { readonly problems: Problems; readonly offered: readonly string[] },
+): void {
   const problem = 'is not a driver option';
   let isListed = false;
-  for (const { name: option, hint = guessAt(option) } of entries) {
+  for (const { name: option, hint = guessAt(option, offered) } of entries) {
     if (hint !== undefined || isListed) problems.add(invalidOption({ option, problem, hint }));
     else {
       isListed = true;
-      const list = `Known are ${driverOptionNames.join(', ')}.`;
+      const list = `Known are ${offered.join(', ')}.`;
       problems.add(invalidOption({ option, problem, hint: list }));
     }
   }
@@ -109,12 +117,12 @@ const ofDockerContainer: ReadonlyMap<string, string> = new Map([
   ['memory', 'limits.memory'],
 ]);
 
-function guessAt(name: string): string | undefined {
-  const members = membersOf(name);
+function guessAt(name: string, offered: readonly string[]): string | undefined {
+  const members = membersOf(name).filter((each) => offered.includes(each));
   if (members.length > 0) return `Known are ${members.join(', ')}.`;
   const ofPods = ofDockerContainer.get(name.toLowerCase());
-  if (ofPods !== undefined) return `For pods it is \`${ofPods}\`.`;
-  return didYouMean(name, driverOptionNames);
+  if (ofPods !== undefined && offered.includes(ofPods)) return `For pods it is \`${ofPods}\`.`;
+  return didYouMean(name, offered);
 }
 
 function entriesOfLine(line: string, problems: Problems): DriverOptionEntry[] {

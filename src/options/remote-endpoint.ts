@@ -50,6 +50,7 @@ export function parseRemoteNode({ endpoint, entries, index, world, problems }: R
   const given = gatherDriverOptions(
     entries.filter((entry) => !isForTls(entry)),
     problems,
+    remoteOptionNames,
   );
   for (const option of given.keys()) {
     if (!sharedOptions.has(option)) problems.add(onlyForPods(`driver option \`${option}\``));

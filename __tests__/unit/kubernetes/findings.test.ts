@@ -291,6 +291,14 @@ describe('findAll', () => {
       );
     });
 
+    it('do not tell of a node that has not read a Secret yet', () => {
+      const message = 'MountVolume.SetUp failed for volume "tls" : failed to sync secret cache';
+      const tries = (count: number) =>
+        find({ events: [{ ...event('FailedMount', message), count }] });
+      expect(tries(2)).toEqual([]);
+      expect(tries(3)).toMatchObject([{ text: `a volume cannot be mounted: ${message}` }]);
+    });
+
     it('tell of volumes that do not come, which Kubernetes may mend', () => {
       const multi =
         'Multi-Attach error for volume "pvc-1" Volume is already used by pod(s) other-0';

@@ -19,6 +19,10 @@ function parse(text: string): KubernetesDriverOptions {
 const problems = (text: string): string[] => problemsOf({ 'driver-opts': text });
 
 describe('driver-opts', () => {
+  it('tells what is wrong with both names of the mode', () => {
+    expect(problems('mode=root,rootless=maybe')).toHaveLength(2);
+  });
+
   it('lists what is known once', () => {
     const [first, second] = problems('frobnicate=1\nconstructor=2');
     expect(first).toMatch(/`frobnicate` .*Known are/);

@@ -78,8 +78,9 @@ describe('driver: remote', () => {
     [
       'an unknown option',
       { ...tcp, 'driver-opts': 'nonsense=1' },
-      /`nonsense` is not a driver option/,
+      /`nonsense` is not a driver option.*Known are cacert, cert, key, servername, default-load, timeout/,
     ],
+    ['a mistyped one', { ...tcp, 'driver-opts': 'servernam=a' }, /Did you mean `servername`/],
     ['no PEM', { ...tcp, 'driver-opts': 'key=hunter2' }, /`key` is not the path of a PEM file/],
     ...['kubeconfig', 'kube-context', 'pod-template', 'affinity-key', 'buildkitd-flags'].map(
       (name): [string, Inputs, RegExp] => [

@@ -36,18 +36,7 @@ export async function tryPod(
 ): Promise<Verdict> {
   const { namespace, name, pod } = at;
   if (pod.spec === undefined) return { kind: 'unknown', reason: 'there is no pod' };
-  const { labels, annotations } = pod.metadata ?? {};
-  const metadata: Metadata = {
-    generateName: `${name}-`,
-    ...(labels === undefined ? {} : { labels }),
-    ...(annotations === undefined ? {} : { annotations }),
-  };
-  const manifest = {
-    apiVersion: 'v1',
-    kind: 'Pod',
-    metadata,
-    spec: withClaims(pod.spec),
-  };
+  const manifest = podFrom(name, pod);
   try {
     const { object } = await client.create('pods', { namespace, manifest, dryRun: true }, signal);
     return judge(pod.spec, (object as unknown as V1Pod).spec);
@@ -55,6 +44,20 @@ export async function tryPod(
     signal.throwIfAborted();
     return judgeRefusal(thrown, pod.spec);
   }
+}
+
+/** A pod as a workload makes it of its template. */
+export function podFrom(
+  workload: string,
+  { metadata: { labels, annotations } = {}, spec = { containers: [] } }: V1PodTemplateSpec,
+): { readonly metadata: Metadata; readonly spec: V1PodSpec } & object {
+  const metadata: Metadata = {
+    generateName: `${workload}-`,
+    ...(labels === undefined ? {} : { labels }),
+    ...(annotations === undefined ? {} : { annotations }),
+  };
+  const type = { apiVersion: 'v1', kind: 'Pod' };
+  return { ...type, metadata, spec: withClaims(spec) };
 }
 
 /** A StatefulSet gives each of its pods the claims that the template mounts. */
