@@ -4,7 +4,7 @@ import { KubernetesError } from './errors.ts';
 import type { KubeClient, Observed } from './kube-client.ts';
 import { isForbidden, isNotFound } from './kube-failure.ts';
 import type { Workload } from './kube-objects.ts';
-import { belongsTo, selectorText } from './manifests/labels.ts';
+import { belongsTo, containerName, selectorText } from './manifests/labels.ts';
 import { platformText } from './names.ts';
 
 export type WorkloadResource = 'deployments' | 'statefulsets';
@@ -69,8 +69,13 @@ async function findOfBuildx(
   }
 }
 
-function isOfBuildx({ metadata }: Workload): boolean {
+/** By its container too: the name and label alone many an application has. */
+function isOfBuildx({ metadata, spec }: Workload): boolean {
   if (metadata.deletionTimestamp !== undefined) return false;
+  const template = spec?.template as
+    { readonly spec?: { readonly containers?: readonly { readonly name: string }[] } } | undefined;
+  if (template?.spec?.containers?.every(({ name }) => name !== containerName) !== false)
+    return false;
   const isNamed = metadata.labels?.app === metadata.name;
   return isNamed || metadata.annotations?.[platformAnnotation] !== undefined;
 }
