@@ -87,7 +87,7 @@ async function createOrGet<R extends ResourceName>(
 }
 
 /** Whether this very step made the object. */
-export function isCreator(
+function isCreator(
   spec: { readonly identity: { readonly creator: string } },
   object: KubeObject,
 ): boolean {

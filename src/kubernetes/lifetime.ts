@@ -168,7 +168,7 @@ function observe(job: Observed<Job>): Sighting {
  *
  * A step that works on beyond that end is not cut off: its builder goes soon after its last beat.
  */
-export function nextDeadlineMs(seen: Pick<Sighting, 'ageMs' | 'at'>, endMs: number): number {
+function nextDeadlineMs(seen: Pick<Sighting, 'ageMs' | 'at'>, endMs: number): number {
   const ageMs = seen.ageMs + performance.now() - seen.at;
   const isOvertime = ageMs + 1.5 * beatIntervalMs > endMs;
   return isOvertime ? ageMs + overtimeAheadMs : Math.min(ageMs + beatAheadMs, endMs);

@@ -1,3 +1,4 @@
+import { ordinal } from '../shared/ordinal.ts';
 import { KubernetesError } from './errors.ts';
 import type { Condition, ContainerStatus, Node, Pod } from './kube-objects.ts';
 import { containerName } from './manifests/labels.ts';
@@ -195,12 +196,6 @@ function endedContainer(
 function describeRestarts({ restartCount }: ContainerStatus, since: number): string {
   if (since <= 0) return '';
   return ` and was started again, for the ${ordinal(restartCount)} time`;
-}
-
-function ordinal(count: number): string {
-  const ending =
-    count % 100 > 10 && count % 100 < 14 ? undefined : ['st', 'nd', 'rd'][(count % 10) - 1];
-  return `${count}${ending ?? 'th'}`;
 }
 
 function memoryHint(limit: string | undefined): string {

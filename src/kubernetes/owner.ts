@@ -92,10 +92,6 @@ async function ensureJob(
 }
 
 /** How an object names its owner. */
-export function referenceTo(
-  apiVersion: string,
-  kind: string,
-  { metadata }: KubeObject,
-): V1OwnerReference {
+function referenceTo(apiVersion: string, kind: string, { metadata }: KubeObject): V1OwnerReference {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid };
 }

@@ -4,18 +4,13 @@ import type { Pod } from '../kube-objects.ts';
 /**
  * The pods that a new build may go to.
  *
- * Not those that leave, nor those that are about to be evicted or that no longer answer their probe,
- * nor those on nodes that are being emptied, as far as that is known. Where this leaves none, the
- * last two kinds are better than nothing.
+ * Not those that leave or are about to be evicted, nor those that no longer answer their probe, unless
+ * there are no others.
  */
-export function usablePods(
-  pods: readonly Pod[],
-  leavingNodes: ReadonlySet<string> = new Set(),
-): Pod[] {
+export function usablePods(pods: readonly Pod[]): Pod[] {
   const staying = pods.filter((pod) => !isEnding(pod) && !isBeingEvicted(pod));
   const sound = staying.filter((pod) => !hasLostReadiness(pod));
-  const settled = sound.filter(({ spec }) => !leavingNodes.has(spec?.nodeName ?? ''));
-  return [settled, sound, staying].find((some) => some.length > 0) ?? [];
+  return sound.length > 0 ? sound : staying;
 }
 
 /** Set before a pod is deleted by an eviction, a preemption or a taint of its node. */

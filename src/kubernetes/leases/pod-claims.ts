@@ -58,8 +58,6 @@ export interface PodClaimsOptions extends ClaimScope {
   readonly holder: ClaimHolder;
   readonly logger: Logger;
   readonly notices: Notices;
-  /** Names of nodes that are cordoned or being emptied, where that is known. */
-  readonly leavingNodes?: () => ReadonlySet<string>;
   /** Default every 10 000 ms, and 40 s. */
   readonly timing?: { readonly beatMs: number; readonly durationSeconds: number };
 }
@@ -186,7 +184,7 @@ export class PodClaims implements Disposable {
   }
 
   #usable(source: PodSource): Pod[] {
-    return usablePods(source.pods(), this.#options.leavingNodes?.());
+    return usablePods(source.pods());
   }
 
   #preferred(source: PodSource, { loadOf }: PoolView): Pod[] {

@@ -1,5 +1,6 @@
 import { messageOf } from '../../shared/errors.ts';
 import type { Logger } from '../../shared/logger.ts';
+import { ordinal } from '../../shared/ordinal.ts';
 import { KubernetesError } from '../errors.ts';
 import type { KubeClient } from '../kube-client.ts';
 import { isForbidden } from '../kube-failure.ts';
@@ -186,11 +187,4 @@ class SlotQueue<T> implements AsyncDisposable {
       },
     );
   }
-}
-
-/** Such as `1st`, `12th`. */
-export function ordinal(number: number): string {
-  const isTeen = number % 100 >= 11 && number % 100 <= 13;
-  const suffix = isTeen ? undefined : ['th', 'st', 'nd', 'rd'][number % 10];
-  return `${number}${suffix ?? 'th'}`;
 }

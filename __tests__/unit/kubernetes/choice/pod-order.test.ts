@@ -45,13 +45,6 @@ describe('usablePods', () => {
     expect(names(usablePods([sick, young]))).toEqual(['young']);
     expect(names(usablePods([sick]))).toEqual(['sick']);
   });
-
-  it('avoids nodes that are being emptied, if there are others', () => {
-    const other = withConditions('other');
-    const cordoned = new Set(['node-of-well']);
-    expect(names(usablePods([well, other], cordoned))).toEqual(['other']);
-    expect(names(usablePods([well], cordoned))).toEqual(['well']);
-  });
 });
 
 describe('podOrder', () => {

@@ -8,7 +8,7 @@ import {
 } from '../../../../src/kubernetes/leases/lease-object.ts';
 import { buildLeaseName, PoolView } from '../../../../src/kubernetes/leases/pool-view.ts';
 import { ServerClock } from '../../../../src/kubernetes/leases/server-clock.ts';
-import { ordinal } from '../../../../src/kubernetes/leases/slot-queue.ts';
+import { ordinal } from '../../../../src/shared/ordinal.ts';
 
 const nowMs = Date.UTC(2026, 0, 1, 12);
 const pod = (name: string): Pod => ({ metadata: { name, uid: `12345678-${name}` } });
