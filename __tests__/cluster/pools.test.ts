@@ -110,16 +110,18 @@ describe('a pool', () => {
 
   it('takes up what is asked for anew, and says what differs', async () => {
     const pool = { name: 'drift', cleanup: false };
-    const changes = { ...pool, driver: { env: { FOO: 'bar' } } };
+    const changes = { ...pool, buildkitdFlags: ['--debug'], driver: { env: { FOO: 'bar' } } };
     const first = await start(pool);
     const before = await connect(first);
     await start(changes);
     expect(lines.join('\n')).toMatch(
-      /left as it is while it is used by acme\/app .*\n.*unset → FOO/,
+      /left as it is while it is used by acme\/app .*\n.*args\[--debug\]: unset → set\n.*unset → FOO/,
     );
     await first[Symbol.asyncDispose]();
     const changed = await start(changes);
-    expect(lines.join('\n')).toMatch(/applied:\n.*env\[FOO\].*unset → bar/s);
+    expect(lines.join('\n')).toMatch(
+      /applied:\n.*args\[--debug\]: unset → set\n.*env\[FOO\].*unset → bar/s,
+    );
     expect(containerOf(await deploymentOf(changed))).toMatchObject({
       env: expect.arrayContaining([{ name: 'FOO', value: 'bar' }]),
     });
@@ -127,6 +129,14 @@ describe('a pool', () => {
     lines = [];
     await start(changes);
     expect(lines.join('\n')).not.toContain('differs');
+    const stateVolume = {
+      kind: 'claim',
+      storage: '1Gi',
+      storageClass: undefined,
+      accessMode: 'ReadWriteOnce',
+    } as const;
+    await start({ ...changes, driver: { ...changes.driver, stateVolume } });
+    expect(lines.join('\n')).toContain('left as it is, with no claimed volumes');
   }, 90_000);
 
   it('grows at once', async () => {

@@ -2,12 +2,12 @@
 import { messageOf } from '../shared/errors.ts';
 import type { Acquisition } from './acquire.ts';
 import { endsSoon, withLiveCertificates } from './certificates-in-use.ts';
-import type { ExistingWorkload } from './existing-builder.ts';
+import { type ExistingWorkload, workloadResource } from './existing-builder.ts';
 import { otherUsers } from './job-hold.ts';
 import type { KubeClient } from './kube-client.ts';
 import { isConflict } from './kube-failure.ts';
 import type { KubeTree, Workload } from './kube-objects.ts';
-import { specHashAnnotation } from './manifests/labels.ts';
+import { containerName, specHashAnnotation } from './manifests/labels.ts';
 import { workload as workloadManifest } from './manifests/workload.ts';
 import { inSettledMode } from './preflight/pods.ts';
 import { replaceConfiguration } from './provision.ts';
@@ -79,6 +79,13 @@ const mostTries = 5;
 export async function applyDrift(drifting: Drifting, existing: ExistingWorkload): Promise<void> {
   const { client, spec, logger, signal } = drifting;
   const { namespace } = spec;
+  if (existing.resource !== workloadResource(spec)) {
+    const claims = existing.resource === 'statefulsets' ? 'claimed volumes' : 'no claimed volumes';
+    logger.info(
+      `Builder ${spec.name} differs from what is asked for; left as it is, with ${claims}: that cannot change while it exists`,
+    );
+    return;
+  }
   let live = existing;
   for (let tries = 1; ; tries += 1) {
     try {
@@ -176,7 +183,12 @@ function differences(live: NonNullable<Workload['spec']>, wanted: KubeTree): str
 function leaves(value: unknown, path: string): Map<string, string> {
   if (typeof value !== 'object' || value === null) return new Map([[path, String(value)]]);
   const children: [string, unknown][] = Array.isArray(value)
-    ? value.map((item: unknown, index) => [`${path}[${nameOf(item) ?? index}]`, item])
+    ? value.map((item: unknown, index) =>
+        // A flag in front must not show all others as changed.
+        typeof item === 'string' && path.endsWith(`[${containerName}].args`)
+          ? [`${path}[${item}]`, 'set']
+          : [`${path}[${nameOf(item) ?? index}]`, item],
+      )
     : Object.entries(value).map(([key, item]) => [path === '' ? key : `${path}.${key}`, item]);
   return new Map(children.flatMap(([childPath, child]) => [...leaves(child, childPath)]));
 }

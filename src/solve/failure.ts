@@ -76,6 +76,14 @@ const hints: readonly (readonly [RegExp, string])[] = [
     'See that the credentials for this registry are given, by `registry-auth` or a docker login before this step, and may do this.',
   ],
   [
+    /\b429 Too Many Requests\b|toomanyrequests/,
+    'The registry limits how often it is asked: use an account or a mirror with a higher limit, or run the job again later.',
+  ],
+  [
+    /\bunexpected status\b.*\b50[0234] [A-Z]/,
+    'The registry itself fails: see how it is doing, and run the job again later.',
+  ],
+  [
     /no space left on device/,
     'Raise `limits.ephemeral-storage` in `driver-opts`, or use nodes with larger disks.',
   ],

@@ -71,6 +71,14 @@ describe('hintFor', () => {
       message: 'unexpected status from HEAD request to http://r: 403 Forbidden',
       hint: 'registry-auth',
     },
+    {
+      message: 'unexpected status from HEAD request to http://r: 429 Too Many Requests',
+      hint: 'limits how often',
+    },
+    {
+      message: 'unexpected status from HEAD request to http://r: 503 Service Unavailable',
+      hint: 'itself fails',
+    },
     { message: 'write /a: no space left on device', hint: 'ephemeral-storage' },
     { message: 'exec /bin/sh: exec format error', hint: 'platforms' },
     {
