@@ -175,6 +175,10 @@ function parseLife(
         hint: 'Set `name`: a builder of one job alone is never found again.',
       }),
     );
+  } else if (keepState && !cleanup) {
+    reader.problems.warn(
+      'Input `keep-state` is of no effect beside `cleanup: false`: the builder goes on running.',
+    );
   } else if (keepState && stateVolume.kind !== 'claim') {
     reader.problems.warn(
       'Input `keep-state` keeps no cache without the driver option `persistent-volume-claim.requests.storage`.',

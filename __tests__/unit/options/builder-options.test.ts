@@ -59,6 +59,9 @@ describe('the inputs of a builder', () => {
     });
     expect(kept.builder.keepState).toBe(true);
     expect(kept.warnings).toEqual([]);
+    expect(
+      parseOptions({ name: 'a', 'keep-state': 'true', cleanup: 'false' }).warnings,
+    ).toContainEqual(expect.stringContaining('`keep-state` is of no effect'));
     expect(parseOptions({ name: 'a', 'keep-state': 'true' }).warnings).toContainEqual(
       expect.stringContaining('`keep-state` keeps no cache'),
     );
