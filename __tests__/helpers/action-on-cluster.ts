@@ -133,6 +133,22 @@ export class Playground implements AsyncDisposable {
     return this.#owned.listWhatIsLeft();
   }
 
+  /** The pods of a builder, by name, once the status of all of them says that they are ready. */
+  async readyPods(builder: string, count: number): Promise<string[]> {
+    const { namespace } = this;
+    const labelSelector = `app.kubernetes.io/instance=${builder}`;
+    for (let attempt = 0; attempt < 200; attempt += 1) {
+      const { items } = await this.core.listNamespacedPod({ namespace, labelSelector });
+      const ready = items.filter(
+        ({ metadata, status }) =>
+          metadata?.deletionTimestamp === undefined && status?.containerStatuses?.[0]?.ready,
+      );
+      if (ready.length === count) return ready.map(({ metadata }) => metadata?.name ?? '');
+      await sleep(100);
+    }
+    throw new Error(`builder ${builder} does not have ${String(count)} ready pods`);
+  }
+
   /** The kubeconfig with some of it changed, as a new file. */
   kubeconfig(change: (config: EditableKubeconfig) => void): string {
     const config = parse(readFileSync(this.#cluster.kubeconfig, 'utf8')) as EditableKubeconfig;

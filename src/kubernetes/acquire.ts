@@ -101,20 +101,23 @@ export async function make(acquisition: Acquisition): Promise<Provisioned> {
 }
 
 /**
- * Says that this job uses a builder that others may use too; false when the last of them is about to
- * remove it.
+ * Says that this job uses a builder that others may use too; undefined when the last of them is about
+ * to remove it.
  */
 export async function hold(
   { client, builder, spec, notices, logger, signal }: Acquisition,
-  shared: SharedBuilder & Pick<Provisioned, 'owner'>,
-): Promise<boolean> {
-  const { name } = shared;
+  state: SharedBuilder,
+  acquired: Provisioned,
+): Promise<Provisioned | undefined> {
+  const { name } = state;
+  const shared = { ...state, owner: acquired.owner };
   const lifetimeMs = builder.maxLifetimeMs;
   try {
     await holdBuilder(client, { ...shared, holder: spec.identity, lifetimeMs }, signal);
-    if (await arrive(client, shared, signal)) return true;
+    const arrival = await arrive(client, shared, signal);
+    if (arrival !== undefined) return { ...acquired, job: arrival.job ?? acquired.job };
     await releaseBuilder(client, shared, signal);
-    return false;
+    return undefined;
   } catch (failure) {
     signal.throwIfAborted();
     if (isForbidden(failure)) {
@@ -122,7 +125,7 @@ export async function hold(
         `No right to create leases: other jobs do not see that this one uses builder ${name}.`,
       );
     } else logger.debug(`builder ${name} cannot be held: ${messageOf(failure)}`);
-    return true;
+    return acquired;
   }
 }
 

@@ -110,13 +110,12 @@ async function tryToBootstrap(options: BootstrapOptions): Promise<Builder | unde
     const acquisition = {
       ...{ client, builder, spec, files, rollout, connections, notices, logger, signal },
     };
-    const acquired = await acquire(acquisition, { existing, isLaterStep: options.job.isLaterStep });
-    if (state.life === 'shared' || state.life === 'kept') {
-      const stays = await hold(acquisition, { ...state, owner: acquired.owner });
-      if (!stays) {
-        await stop();
-        return undefined;
-      }
+    const found = await acquire(acquisition, { existing, isLaterStep: options.job.isLaterStep });
+    const isHeld = state.life === 'shared' || state.life === 'kept';
+    const acquired = isHeld ? await hold(acquisition, state, found) : found;
+    if (acquired === undefined) {
+      await stop();
+      return undefined;
     }
     logger.info(describe(spec, { ...acquired, existing }));
     const { created } = acquired;

@@ -11,7 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { V1OwnerReference } from '@kubernetes/client-node';
 import type { WorkloadResource } from './existing-builder.ts';
 import { type HeldBuilder, otherUsers, releaseBuilder } from './job-hold.ts';
-import type { KubeClient } from './kube-client.ts';
+import type { KubeClient, Observed } from './kube-client.ts';
 import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
 import type { Job, KubeObject, Workload } from './kube-objects.ts';
 import { belongsTo, replicasAnnotation } from './manifests/labels.ts';
@@ -27,26 +27,33 @@ export interface SharedBuilder extends HeldBuilder {
   readonly resource: WorkloadResource;
 }
 
-/** Tells the last job that leaves of one that has come; false when the builder goes already. */
+/** What is known of a builder once a job has come to it. */
+export interface Arrival {
+  /** Its owner as it is now, if that is a Job and could be written to. */
+  readonly job?: Observed<Job>;
+}
+
+/** Tells the last job that leaves of one that has come; undefined when the builder goes already. */
 export async function arrive(
   client: KubeClient,
   { owner, ...builder }: SharedBuilder & { readonly owner: V1OwnerReference | undefined },
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<Arrival | undefined> {
   const { namespace, workload, resource, jobId } = builder;
   const annotations = { [arrivalAnnotation]: jobId };
   try {
     if (owner?.kind === 'Job') {
       const { name, uid } = owner;
       const patch = { metadata: { uid, annotations } };
-      return isUp((await client.patch('jobs', { namespace, name, patch }, signal)).object);
+      const job = await client.patch('jobs', { namespace, name, patch }, signal);
+      return isUp(job.object) ? { job } : undefined;
     }
     const at = { namespace, name: workload, patch: { metadata: { annotations } } };
-    return isUp((await client.patch(resource, at, signal)).object);
+    return isUp((await client.patch(resource, at, signal)).object) ? {} : undefined;
   } catch (thrown) {
-    if (isNotFound(thrown) || isConflict(thrown)) return false;
+    if (isNotFound(thrown) || isConflict(thrown)) return undefined;
     // Without the right nobody is told, and nothing is known.
-    if (isForbidden(thrown)) return true;
+    if (isForbidden(thrown)) return {};
     throw thrown;
   }
 }
