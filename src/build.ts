@@ -34,6 +34,8 @@ export interface BuildRequest {
   readonly github: GitHubContext;
   readonly logger: ActionLogger;
   readonly signal: AbortSignal;
+  /** What earlier attempts have taken of the build's time-out. */
+  readonly spentMs: number;
 }
 
 /** Builds, and shows the progress; a failing step is shown last, outside of the group. */
@@ -111,6 +113,7 @@ async function solveOrExplain(request: BuildRequest, run: Run): Promise<SolveRes
       },
       signal,
       timeoutMs: options.build.timeoutMs,
+      spentMs: request.spentMs,
     });
   });
 }

@@ -65,10 +65,13 @@ async function run(step: Run): Promise<void> {
   // Loaded only when there is a failure to judge.
   const isInfrastructure = async (failure: unknown): Promise<boolean> =>
     (await import('./infrastructure.ts')).isInfrastructure(failure);
+  let firstBuildAt: number | undefined;
+  // The time-out is for the whole build, however many attempts it takes.
+  const spentMs = (): number => performance.now() - (firstBuildAt ??= performance.now());
   const { value: result, attempts } = await withAttempts(
     { retries: options.retries, signal, logger, isInfrastructure },
     async (attempt, failures) =>
-      buildOnce(step, attempt === 1 ? request : await onceMore(request, failures)),
+      buildOnce(step, attempt === 1 ? request : await onceMore(request, failures), spentMs),
   );
   timings.end('build');
   setOutputs({
@@ -85,12 +88,13 @@ async function run(step: Run): Promise<void> {
 async function buildOnce(
   { options, github, logger, signal }: Run,
   request: BuilderRequest,
+  spentMs: () => number,
 ): Promise<BuildResult> {
   const { withBuilder } = await import('./with-builder.ts');
   request.timings.end('load');
   return withBuilder(request, async (connected) => {
     const { build } = await import('./build.ts');
-    const building = build({ options, connected, github, logger, signal });
+    const building = build({ options, connected, github, logger, signal, spentMs: spentMs() });
     // Meanwhile, and only of interest when there is a build.
     const reporting = report(request.options, connected, { logger, signal });
     const result = await building;

@@ -113,6 +113,7 @@ async function building(step: string, driver: Partial<KubernetesDriverOptions> =
     github: readGitHubContext({}),
     logger: log.logger,
     signal: never,
+    spentMs: 0,
   });
   const failure = built.then(
     () => undefined,

@@ -347,6 +347,14 @@ describe('solve', () => {
     expect(await daemon.callsOf('Solve')[0]?.closed).toBe(8);
   });
 
+  it('counts what earlier attempts took of the time-out', async () => {
+    await using daemon = await daemonOf({ Solve: () => undefined });
+    const { error } = await build(daemon, { timeoutMs: 3_600_000, spentMs: 3_600_000 - 30 });
+    expect(error).toMatchObject({ code: 'SOLVE_TIMEOUT' });
+    expect((error as Error).message).toContain('3600 s');
+    expect(await daemon.callsOf('Solve')[0]?.closed).toBe(8);
+  });
+
   describe('when something else fails', () => {
     it('is a lost daemon when the connection goes', async () => {
       await using daemon = await daemonOf({

@@ -30,6 +30,8 @@ export interface SolveOptions {
   readonly signal: AbortSignal;
   /** For the whole build; no limit by default. */
   readonly timeoutMs?: number | undefined;
+  /** What earlier attempts have taken of it; default 0. */
+  readonly spentMs?: number;
 }
 
 /** How long late status messages are waited for once the build is over. */
@@ -89,7 +91,7 @@ class SolveRun {
   }
 
   async #solveInTime(): Promise<SolveResponse> {
-    const { connection, request, signal, timeoutMs } = this.#options;
+    const { connection, request, signal, timeoutMs, spentMs = 0 } = this.#options;
     const cancel = (): void => {
       this.#end(canceled(signal));
     };
@@ -101,7 +103,7 @@ class SolveRun {
             () => {
               this.#end(timedOut(timeoutMs));
             },
-            Math.min(timeoutMs, maxTimerMs),
+            Math.min(Math.max(timeoutMs - spentMs, 1), maxTimerMs),
           );
     try {
       return await connection.solve(request, this.#solve.signal);
