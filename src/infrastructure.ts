@@ -1,7 +1,7 @@
 /** Which failures lie in the cluster, the network or a registry, and so may pass by themselves. */
 import { BuildkitError } from './buildkit/errors.ts';
 import { KubernetesError } from './kubernetes/errors.ts';
-import { BuilderLost } from './kubernetes/loss.ts';
+import { BuilderLost, type LossKind } from './kubernetes/loss.ts';
 import { CodedError } from './shared/errors.ts';
 import { SolveError } from './solve/errors.ts';
 
@@ -16,6 +16,9 @@ const lostCodes: ReadonlySet<string> = new Set([
   'SESSION_TUNNEL_LOST',
 ]);
 
+/** The next attempt would meet the same end: of its lifetime, or of the memory that it may use. */
+const lostForGood: ReadonlySet<LossKind> = new Set(['expired', 'out-of-memory']);
+
 /**
  * Whether a build that failed so is worth another attempt.
  *
@@ -24,7 +27,7 @@ const lostCodes: ReadonlySet<string> = new Set([
  * cancellation.
  */
 export function isInfrastructure(failure: unknown): boolean {
-  if (failure instanceof BuilderLost) return failure.kind !== 'expired';
+  if (failure instanceof BuilderLost) return !lostForGood.has(failure.kind);
   if (failure instanceof SolveError) {
     return failure.code === 'SOLVE_FAILED' && isRegistryTrouble(failure.message);
   }

@@ -57,7 +57,7 @@ describe('isInfrastructure', () => {
 
   it('is a lost pod and a lost stream, but not a builder whose time was up', () => {
     expect(isInfrastructure(new BuilderLost('drained', 'x'))).toBe(true);
-    expect(isInfrastructure(new BuilderLost('out-of-memory', 'x'))).toBe(true);
+    expect(isInfrastructure(new BuilderLost('out-of-memory', 'x'))).toBe(false);
     expect(isInfrastructure(new BuilderLost('expired', 'x'))).toBe(false);
     expect(isInfrastructure(new BuildkitError('BUILDKIT_LOST', 'x'))).toBe(true);
     expect(isInfrastructure(new KubernetesError('EXEC_CLOSED', 'x'))).toBe(true);
