@@ -1,5 +1,6 @@
-import { enableCompileCache } from 'node:module';
+import { Bundle } from './load.js';
 const { RUNNER_TEMP } = process.env;
-if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);
-const { main } = await import('./bundle/index.js');
-await main();
+const keptIn = RUNNER_TEMP && `${RUNNER_TEMP}/kube-buildx/compiled/c79912e03707a38f`;
+const bundle = new Bundle(`${import.meta.dirname}/bundle`, keptIn);
+await bundle.require('./index.js').main();
+if (!process.exitCode) bundle.keep();

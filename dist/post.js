@@ -1,5 +1,5 @@
-import { enableCompileCache } from 'node:module';
+import { Bundle } from './load.js';
 const { RUNNER_TEMP } = process.env;
-if (RUNNER_TEMP) enableCompileCache(`${RUNNER_TEMP}/kube-buildx/compiled`);
-const { post } = await import('./bundle/index.js');
-await post();
+const keptIn = RUNNER_TEMP && `${RUNNER_TEMP}/kube-buildx/compiled/c79912e03707a38f`;
+const bundle = new Bundle(`${import.meta.dirname}/bundle`, keptIn);
+await bundle.require('./index.js').post();
