@@ -376,7 +376,7 @@ describe('Lifetime', () => {
       ageMs: 1_000_400,
       maxLifetimeMs: 6 * 3600e3,
     });
-    life.start(0);
+    life.start('at once');
     await seen;
     await life.stop();
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 1300 } }]);
@@ -388,7 +388,7 @@ describe('Lifetime', () => {
       startDelayMs: 2_000,
       maxLifetimeMs: 180_000,
     });
-    life.start(0);
+    life.start('at once');
     await seen;
     await life.stop();
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 178 } }]);
@@ -396,10 +396,24 @@ describe('Lifetime', () => {
 
   it('does not cut off a step that works on beyond it', async () => {
     const { life, deadlines, seen } = await lifetime({ ageMs: 150_000, maxLifetimeMs: 180_000 });
-    life.start(0);
+    life.start('at once');
     await seen;
     await life.stop();
     expect(deadlines).toEqual([{ spec: { activeDeadlineSeconds: 240 } }]);
+  });
+
+  it('beats well before a deadline that is near', async () => {
+    const { life, deadlines, seen } = await lifetime({
+      ageMs: 7_000,
+      deadlineSeconds: 10,
+      maxLifetimeMs: 10_000,
+    });
+    life.start();
+    await seen;
+    await life.stop();
+    const [first] = deadlines as { spec: { activeDeadlineSeconds: number } }[];
+    // A second later or more, and as far ahead as it may live.
+    expect(first?.spec.activeDeadlineSeconds).toBeGreaterThanOrEqual(18);
   });
 
   it('leaves what is left of it at the end', async () => {
@@ -415,7 +429,7 @@ describe('Lifetime', () => {
     await early.life.settle(never);
     expect(early.deadlines).toEqual([]);
     const late = await lifetime({ ...given, ageMs: 590_000 });
-    late.life.start(0);
+    late.life.start('at once');
     await late.seen;
     await late.life.stop();
     expect(late.deadlines).toEqual([{ spec: { activeDeadlineSeconds: 680 } }]);

@@ -123,7 +123,7 @@ async function tryToBootstrap(options: BootstrapOptions): Promise<Builder | unde
     const { isPool, isShared } = spec;
     const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool, isShared });
     const lifetime = lifetimeOf(options, { spec, acquired });
-    lifetime?.start(created || lifetime.isSettled ? undefined : 0);
+    lifetime?.start(created || lifetime.isSettled ? 'in time' : 'at once');
     return new KubernetesBuilder({
       ...{ client, state, created, expiry, rollout, lifetime, logger, early, connections },
       picker: await pickerFor(options, { spec, existing, rollout, notices }),

@@ -7,8 +7,9 @@ import type { Job } from './kube-objects.ts';
 
 /** How far ahead of now a beat sets the deadline. */
 export const beatAheadMs = 5 * 60_000;
-const beatIntervalMs = 30_000;
-/** The same for a step that works on when the longest life of its builder is over. */
+const longestPauseMs = 30_000;
+const shortestPauseMs = 1000;
+/** The same for a step that works on when the longest life of its builder is over, at most. */
 const overtimeAheadMs = 90_000;
 
 /**
@@ -26,6 +27,8 @@ export class Lifetime {
   readonly #isShared: boolean;
   /** Age of the Job at which the builder should have ended. */
   readonly #endMs: number;
+  /** How far ahead of now a beat sets the deadline beyond that. */
+  readonly #overtimeMs: number;
   readonly #stop = new AbortController();
   readonly #job: { readonly namespace: string; readonly name: string };
   #seen: Sighting;
@@ -49,14 +52,18 @@ export class Lifetime {
     this.#isShared = isShared;
     this.#job = { namespace: options.namespace, name: options.job.object.metadata.name };
     this.#seen = observe(options.job);
+    this.#overtimeMs = Math.min(overtimeAheadMs, maxLifetimeMs ?? Infinity);
     const { ageMs, deadlineMs, startDelayMs } = this.#seen;
     if (maxLifetimeMs === undefined) this.#endMs = deadlineMs;
     else this.#endMs = isShared ? ageMs + maxLifetimeMs : maxLifetimeMs - startDelayMs;
   }
 
-  /** Beats after `firstMs`, then every 30 s; does not keep the process alive. */
-  start(firstMs = beatIntervalMs): void {
-    this.#beating ??= this.#beat(firstMs);
+  /**
+   * Beats every 30 s, or thrice before the deadline where that is sooner, and at once if asked to;
+   * does not keep the process alive.
+   */
+  start(when: 'at once' | 'in time' = 'in time'): void {
+    this.#beating ??= this.#beat(when === 'at once' ? 0 : this.#pauseMs);
   }
 
   /** Whether the Job has what remains of its longest life, as between two steps. */
@@ -66,7 +73,7 @@ export class Lifetime {
 
   /** Whether the deadline that was set last has passed: that of the longest life, or of a beat. */
   get expiry(): 'max-lifetime' | 'silence' | undefined {
-    const ageMs = this.#seen.ageMs + performance.now() - this.#seen.at;
+    const ageMs = ageOf(this.#seen);
     // The server's clock, as it was told us, has whole seconds.
     if (ageMs < this.#seen.deadlineMs - 2000) return undefined;
     return this.isSettled ? 'max-lifetime' : 'silence';
@@ -89,12 +96,17 @@ export class Lifetime {
     await this.#beating;
   }
 
+  get #pauseMs(): number {
+    const leftMs = this.#seen.deadlineMs - ageOf(this.#seen);
+    return Math.min(longestPauseMs, Math.max(shortestPauseMs, leftMs / 3));
+  }
+
   async #beat(firstMs: number): Promise<void> {
     const { signal } = this.#stop;
-    for (let waitMs = firstMs; ; waitMs = beatIntervalMs) {
+    for (let waitMs = firstMs; ; waitMs = this.#pauseMs) {
       try {
         await sleep(waitMs, undefined, { signal, ref: false });
-        await this.#setDeadline(nextDeadlineMs(this.#seen, this.#endMs), signal);
+        await this.#setDeadline(this.#nextDeadlineMs(), signal);
       } catch (thrown) {
         if (signal.aborted) return;
         const why = messageOf(thrown);
@@ -106,9 +118,20 @@ export class Lifetime {
           this.#logger.info(`A builder whose runner is lost lives until max-lifetime: ${why}`);
           return;
         }
-        this.#logger.debug(`A beat failed and is tried again in 30 s: ${why}`);
+        this.#logger.debug(`A beat failed and is tried again: ${why}`);
       }
     }
+  }
+
+  /**
+   * Where a beat sets the deadline: five minutes ahead, but not beyond the end of the longest life.
+   *
+   * A step that works on beyond that end is not cut off: its builder goes soon after its last beat.
+   */
+  #nextDeadlineMs(): number {
+    const ageMs = ageOf(this.#seen);
+    const isOvertime = ageMs + this.#overtimeMs / 2 > this.#endMs;
+    return isOvertime ? ageMs + this.#overtimeMs : Math.min(ageMs + beatAheadMs, this.#endMs);
   }
 
   async #setDeadline(deadlineMs: number, signal: AbortSignal): Promise<void> {
@@ -163,13 +186,6 @@ function observe(job: Observed<Job>): Sighting {
   };
 }
 
-/**
- * Where a beat sets the deadline: five minutes ahead, but not beyond the end of the longest life.
- *
- * A step that works on beyond that end is not cut off: its builder goes soon after its last beat.
- */
-function nextDeadlineMs(seen: Pick<Sighting, 'ageMs' | 'at'>, endMs: number): number {
-  const ageMs = seen.ageMs + performance.now() - seen.at;
-  const isOvertime = ageMs + 1.5 * beatIntervalMs > endMs;
-  return isOvertime ? ageMs + overtimeAheadMs : Math.min(ageMs + beatAheadMs, endMs);
+function ageOf({ ageMs, at }: Sighting): number {
+  return ageMs + performance.now() - at;
 }
