@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 
@@ -12,14 +12,19 @@ const cluster = findCluster();
 
 describe('a real workflow runner', () => {
   it('builds, pushes, uses the outputs in a later step, and runs post', async () => {
-    const cache = mkdtempSync(join(tmpdir(), 'act-'));
+    const folder = mkdtempSync(join(tmpdir(), 'act-'));
+    // All that a runner uses of the repository, and copies for each step.
+    const action = join(folder, 'action');
+    for (const part of ['action.yml', 'setup', 'dist']) {
+      cpSync(join(root, part), join(action, part), { recursive: true });
+    }
     try {
       const act = spawnSync(
         cluster.bin === undefined ? 'act' : join(cluster.bin, 'act'),
         ['push', '--workflows', '.github/workflows/e2e.yml']
           .concat(['--platform', 'ubuntu-latest=-self-hosted'])
-          .concat(['--local-repository', `org/kube-buildx-action@v1=${root}`])
-          .concat(['--action-cache-path', cache]),
+          .concat(['--local-repository', `org/kube-buildx-action@v1=${action}`])
+          .concat(['--action-cache-path', join(folder, 'cache')]),
         {
           cwd: root,
           encoding: 'utf8',
@@ -43,7 +48,7 @@ describe('a real workflow runner', () => {
       expect(act.status).toBe(0);
       expect(await listNamespace(cluster, 'kube-buildx-e2e')).toEqual([]);
     } finally {
-      rmSync(cache, { recursive: true, force: true });
+      rmSync(folder, { recursive: true, force: true });
     }
   }, 300_000);
 });
