@@ -122,11 +122,11 @@ async function tryToBootstrap(options: BootstrapOptions): Promise<Builder | unde
     const { maxLifetimeMs } = builder;
     const { isPool, isShared } = spec;
     const expiry = describeExpiry(acquired, { maxLifetimeMs, isPool, isShared });
+    const picker = await pickerFor(options, { spec, existing, rollout, notices });
     const lifetime = lifetimeOf(options, { spec, acquired });
     lifetime?.start(created || lifetime.isSettled ? 'in time' : 'at once');
     return new KubernetesBuilder({
-      ...{ client, state, created, expiry, rollout, lifetime, logger, early, connections },
-      picker: await pickerFor(options, { spec, existing, rollout, notices }),
+      ...{ client, state, created, expiry, rollout, lifetime, logger, early, connections, picker },
     });
   } catch (failure) {
     await stop();
