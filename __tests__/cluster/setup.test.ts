@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { parse } from 'yaml';
 
 import type { StepResult } from '../../scripts/action-runner.ts';
 import { findCluster } from '../../scripts/find-cluster.ts';
-import { type ClusterJob, Playground } from '../helpers/action-on-cluster.ts';
+import { type ClusterJob, Playground, type Rule } from '../helpers/action-on-cluster.ts';
 
 const cluster = findCluster();
 
@@ -132,8 +133,15 @@ describe('the setup action', () => {
       log: expect.stringContaining('Left builder stays in namespace'),
     });
     expect(existsSync(fileOf(maker, 'stays'))).toBe(false);
-    const built = await build(playground.job(), { builder: 'stays' });
+    const { rules } = parse(readFileSync('docs/rbac/use-only.yaml', 'utf8')) as { rules: Rule[] };
+    const kubeconfig = await playground.kubeconfigWithRules(rules);
+    const built = await build(playground.job(), { builder: 'stays', kubeconfig });
     expect(podOf(built)).toBe(podOf(made));
+    expect(built.log).not.toMatch(/No right|forbidden/);
+    const elsewhere = playground.job().step({ builder: 'stays', platforms: 'linux/s390x' });
+    expect((await elsewhere.main().done).log).toMatch(
+      /there is no builder "stays" with a node for linux\/s390x in namespace .* \[BUILDER_MISSING\]/,
+    );
   });
 
   it('names every input that is wrong, before it asks the cluster', async () => {

@@ -269,10 +269,11 @@ function describe(
   return `Found builder ${name} in namespace ${namespace}${maker}`;
 }
 
-function missing({ name, namespace }: BuilderSpec): KubernetesError {
+function missing({ name, namespace, platform }: BuilderSpec): KubernetesError {
+  const node = platform === undefined ? '' : ` with a node for ${platformText(platform)}`;
   return new KubernetesError(
     'BUILDER_MISSING',
-    `there is no builder "${name}" in namespace "${namespace}"`,
+    `there is no builder "${name}"${node} in namespace "${namespace}"`,
     {
       hint: 'Correct `builder` or the namespace in driver-opts, or use `name`, which creates what is missing.',
     },
