@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
@@ -26,14 +26,20 @@ const hasBegun = /^#\d+ \d+\.\d+ from:/m;
 
 let playground: Playground;
 
+/** A namespace of one's own, for tests that run at the same time; all they run is the bundle. */
+function newPlayground(): Promise<Playground> {
+  return Playground.create({ cluster });
+}
+
 beforeAll(async () => {
-  // Each build takes a second, and tells when by the one clock of its node.
-  const Dockerfile = [
+  // A build of this one takes a second, and tells when by the one clock of its node.
+  const slow = [
     'FROM busybox',
     'ARG WHO',
     'RUN echo "from:$(cut -d" " -f1 /proc/uptime) $WHO"; sleep 1; echo "to:$(cut -d" " -f1 /proc/uptime)"',
   ].join('\n');
-  playground = await Playground.create({ cluster, files: { Dockerfile } });
+  const files = { Dockerfile: 'FROM scratch\n', slow };
+  playground = await Playground.create({ cluster, files });
 });
 
 afterAll(async () => {
@@ -48,7 +54,7 @@ interface User {
 }
 
 /** A service account that may do what docs/rbac says. */
-async function newUser(): Promise<User> {
+async function newUser(playground: Playground): Promise<User> {
   const { rules } = parse(readFileSync('docs/rbac/provision.yaml', 'utf8')) as { rules: Rule[] };
   const { namespace, core } = playground;
   const kubeconfig = await playground.kubeconfigWithRules(rules);
@@ -68,7 +74,7 @@ async function newUser(): Promise<User> {
 }
 
 /** What makes the clock of a runner wrong. */
-function clockOff(byMs: number): Readonly<Record<string, string>> {
+function clockOff(playground: Playground, byMs: number): Readonly<Record<string, string>> {
   const path = join(playground.temp, `clock${byMs}.mjs`);
   const text = `
 const Real = Date;
@@ -86,61 +92,64 @@ globalThis.Date = class Date extends Real {
   return { NODE_OPTIONS: `--import=${path}` };
 }
 
-describe('credentials that end before the post step', () => {
-  it('leave a builder that expires, unless a plugin gives others', async () => {
-    const user = await newUser();
-    const lost = playground.job().step({ kubeconfig: user.kubeconfig, 'max-lifetime': '8s' });
-    expect(await lost.main().done).toMatchObject({ exitCode: 0 });
-    await user.revoke();
-    const post = await lost.post().done;
-    expect(post.exitCode).toBe(0);
-    expect(post.log).toMatch(
-      /^::warning::Could not remove builder \S+ in namespace \S+; it expires at \S+ at the latest/m,
-    );
-    expect(post.log).toContain('KUBE_UNAUTHORIZED');
-    const expiry = Date.parse(/expires at (\S+)/.exec(post.log)?.[1] ?? '');
+describe('a builder of a job', () => {
+  it.concurrent(
+    'expires when credentials end before post, unless a plugin gives others',
+    async () => {
+      await using playground = await newPlayground();
+      const user = await newUser(playground);
+      const lost = playground.job().step({ kubeconfig: user.kubeconfig, 'max-lifetime': '5s' });
+      expect(await lost.main().done).toMatchObject({ exitCode: 0 });
+      await user.revoke();
+      const post = await lost.post().done;
+      expect(post.exitCode).toBe(0);
+      expect(post.log).toMatch(
+        /^::warning::Could not remove builder \S+ in namespace \S+; it expires at \S+ at the latest/m,
+      );
+      expect(post.log).toContain('KUBE_UNAUTHORIZED');
+      const expiry = Date.parse(/expires at (\S+)/.exec(post.log)?.[1] ?? '');
 
-    const [first, second] = await Promise.all([newUser(), newUser()]);
-    const tokenFile = join(playground.temp, 'token');
-    const plugin = join(playground.temp, 'plugin');
-    const credential = '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"';
-    writeFileSync(
-      plugin,
-      `#!/bin/sh\nprintf '${credential},"status":{"token":"%s"}}' "$(cat ${tokenFile})"\n`,
-    );
-    chmodSync(plugin, 0o700);
-    const kubeconfig = playground.kubeconfig((config) => {
-      for (const entry of config.users) {
-        entry.user = {
-          exec: {
-            apiVersion: 'client.authentication.k8s.io/v1',
-            command: plugin,
-            interactiveMode: 'Never',
-          },
-        };
-      }
-    });
-    writeFileSync(tokenFile, first.token);
-    const step = playground.job().step({ kubeconfig });
-    expect(await step.main().done).toMatchObject({ exitCode: 0 });
-    await first.revoke();
-    writeFileSync(tokenFile, second.token);
-    expect(await step.post().done).toMatchObject({
-      exitCode: 0,
-      log: expect.stringMatching(/^Removed builder /m),
-    });
+      const [first, second] = await Promise.all([newUser(playground), newUser(playground)]);
+      const tokenFile = join(playground.temp, 'token');
+      const plugin = join(playground.temp, 'plugin');
+      const credential = '{"apiVersion":"client.authentication.k8s.io/v1","kind":"ExecCredential"';
+      writeFileSync(
+        plugin,
+        `#!/bin/sh\nprintf '${credential},"status":{"token":"%s"}}' "$(cat ${tokenFile})"\n`,
+      );
+      chmodSync(plugin, 0o700);
+      const kubeconfig = playground.kubeconfig((config) => {
+        for (const entry of config.users) {
+          entry.user = {
+            exec: {
+              apiVersion: 'client.authentication.k8s.io/v1',
+              command: plugin,
+              interactiveMode: 'Never',
+            },
+          };
+        }
+      });
+      writeFileSync(tokenFile, first.token);
+      const step = playground.job().step({ kubeconfig });
+      expect(await step.main().done).toMatchObject({ exitCode: 0 });
+      await first.revoke();
+      writeFileSync(tokenFile, second.token);
+      expect(await step.post().done).toMatchObject({
+        exitCode: 0,
+        log: expect.stringMatching(/^Removed builder /m),
+      });
 
-    expect(await playground.left()).toEqual([]);
-    // The garbage collector has its own pace, but it was the expiry that set it off.
-    expect(Date.now()).toBeGreaterThan(expiry);
-  });
-});
+      expect(await playground.left()).toEqual([]);
+      // The garbage collector has its own pace, but it was the expiry that set it off.
+      expect(Date.now()).toBeGreaterThan(expiry);
+    },
+  );
 
-describe('two jobs', () => {
-  it('of one run with equal options have builders of their own, whatever their clocks say', async () => {
+  it.concurrent('is not that of another one of the same run, whatever the clocks say', async () => {
+    await using playground = await newPlayground();
     const inputs = { 'max-lifetime': '1m' };
-    const [early, late] = [clockOff(-300_000), clockOff(300_000)].map((env) =>
-      playground.job({ runId: '7' }).step(inputs, env),
+    const [early, late] = [clockOff(playground, -300_000), clockOff(playground, 300_000)].map(
+      (env) => playground.job({ runId: '7' }).step(inputs, env),
     );
     const steps = [early!, late!];
     const mains = await Promise.all(steps.map((step) => step.main().done));
@@ -162,7 +171,8 @@ describe('two jobs', () => {
     expect(await playground.left()).toEqual([]);
   });
 
-  it('that end at once remove the builder that they share', async () => {
+  it.concurrent('that another one shares is removed when both end at once', async () => {
+    await using playground = await newPlayground();
     const inputs = { name: 'both' };
     const steps = ['1', '2'].map((runId) => playground.job({ runId }).step(inputs));
     const mains = await Promise.all(steps.map((step) => step.main().done));
@@ -178,6 +188,36 @@ describe('two jobs', () => {
     expect(posts.map(({ log }) => log).join('\n')).toMatch(/^(Removed|Deleted) builder both/m);
     expect(await playground.left()).toEqual([]);
   });
+
+  it.concurrent('is all that a pull request from a fork may use', async () => {
+    await using playground = await newPlayground();
+    const event = join(playground.temp, 'event.json');
+    const repository = (fullName: string) => ({ repo: { full_name: fullName } });
+    const pullRequest = { head: repository('mallory/app'), base: repository('acme/app') };
+    writeFileSync(event, JSON.stringify({ pull_request: pullRequest }));
+    const env = { GITHUB_EVENT_NAME: 'pull_request', GITHUB_EVENT_PATH: event };
+    const job = playground.job();
+    for (const [input, action] of [
+      ['name', '.'],
+      ['builder', '.'],
+      ['name', 'setup'],
+    ] as const) {
+      const step = job.step({ [input]: 'team', cleanup: 'false' }, env, action);
+      const main = await step.main().done;
+      expect(main.exitCode).toBe(1);
+      expect(main.log).toContain('INPUT_FORBIDDEN');
+      expect(main.log).toMatch(new RegExp(`input \`${input}\`.*fork.*\`team\``));
+      expect(main.log).not.toContain('Cluster');
+    }
+    const { namespace } = playground;
+    const { items } = await playground.apps.listNamespacedDeployment({ namespace });
+    expect(items.filter(({ metadata }) => metadata?.name?.startsWith('team'))).toEqual([]);
+
+    const setup = job.step({}, env, 'setup');
+    const { outputs } = await setup.main().done;
+    const main = await job.step({ builder: outputs.name! }, env).main().done;
+    expect(main).toMatchObject({ exitCode: 0, outputs: { name: outputs.name } });
+  });
 });
 
 describe('a job that comes to a shared builder while the last one leaves', () => {
@@ -188,11 +228,8 @@ describe('a job that comes to a shared builder while the last one leaves', () =>
     client = await clientFrom(cluster.kubeconfig);
   });
 
-  afterEach(async () => {
-    await Promise.all(builders.splice(0).map((builder) => builder[Symbol.asyncDispose]()));
-  });
-
-  afterAll(() => {
+  afterAll(async () => {
+    await Promise.all(builders.map((builder) => builder[Symbol.asyncDispose]()));
     client[Symbol.dispose]();
   });
 
@@ -302,41 +339,10 @@ describe('a job that comes to a shared builder while the last one leaves', () =>
   it('keeps it from being removed while it builds', async () => {
     const maker = await come('busy', { keepState: false });
     const user = playground.job({ runId: '9' });
-    const running = user.step({ builder: 'busy', 'build-args': 'WHO=guest' }).main();
+    const running = user.step({ builder: 'busy', file: 'slow' }).main();
     await running.logged(hasBegun);
     expect(await leave(maker)).toBe('held');
     expect(await running.done).toMatchObject({ exitCode: 0 });
-  });
-});
-
-describe('a pull request from a fork', () => {
-  it('may not use a builder of others, but that of a setup step of its job', async () => {
-    const event = join(playground.temp, 'event.json');
-    const repository = (fullName: string) => ({ repo: { full_name: fullName } });
-    const pullRequest = { head: repository('mallory/app'), base: repository('acme/app') };
-    writeFileSync(event, JSON.stringify({ pull_request: pullRequest }));
-    const env = { GITHUB_EVENT_NAME: 'pull_request', GITHUB_EVENT_PATH: event };
-    const job = playground.job();
-    for (const [input, action] of [
-      ['name', '.'],
-      ['builder', '.'],
-      ['name', 'setup'],
-    ] as const) {
-      const step = job.step({ [input]: 'team', cleanup: 'false' }, env, action);
-      const main = await step.main().done;
-      expect(main.exitCode).toBe(1);
-      expect(main.log).toContain('INPUT_FORBIDDEN');
-      expect(main.log).toMatch(new RegExp(`input \`${input}\`.*fork.*\`team\``));
-      expect(main.log).not.toContain('Cluster');
-    }
-    const { namespace } = playground;
-    const { items } = await playground.apps.listNamespacedDeployment({ namespace });
-    expect(items.filter(({ metadata }) => metadata?.name?.startsWith('team'))).toEqual([]);
-
-    const setup = job.step({}, env, 'setup');
-    const { outputs } = await setup.main().done;
-    const main = await job.step({ builder: outputs.name! }, env).main().done;
-    expect(main).toMatchObject({ exitCode: 0, outputs: { name: outputs.name } });
   });
 });
 
@@ -359,11 +365,11 @@ describe('a pool with one slot', () => {
     const build = (who: string, env = {}) =>
       playground
         .job({ repository: `acme/${who}` })
-        .step({ ...pool, 'build-args': `WHO=${who}` }, env)
+        .step({ ...pool, file: 'slow', 'build-args': `WHO=${who}` }, env)
         .main();
-    const first = build('one', clockOff(-300_000));
+    const first = build('one', clockOff(playground, -300_000));
     await first.logged(hasBegun);
-    const second = build('two', clockOff(300_000));
+    const second = build('two', clockOff(playground, 300_000));
     await second.logged('1st in the queue for builder narrow: its 1 slot is held by acme/one');
     const third = build('three');
     await third.logged(/(1st|2nd) in the queue for builder narrow/);
@@ -386,13 +392,13 @@ describe('a pool with one slot', () => {
 
   it('costs the API server few requests', async () => {
     // Until then there is more to look at than its pods.
-    await playground.readyPods('narrow', 1);
+    await playground.runningPods('narrow', 1);
     await using proxy = await startCountingApiProxy(cluster.kubeconfig);
     const kubeconfig = playground.kubeconfig((config) => {
       for (const entry of config.clusters) entry.cluster = { server: proxy.url };
       for (const entry of config.users) entry.user = {};
     });
-    const { main } = await playground.job().run({ ...pool, kubeconfig, 'build-args': 'WHO=x' });
+    const { main } = await playground.job().run({ ...pool, kubeconfig });
     expect(main.exitCode).toBe(0);
     // Beats come every 10 s and more.
     expect(proxy.requests.filter((_request, index) => index >= 12)).toEqual([]);

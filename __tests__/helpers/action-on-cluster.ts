@@ -133,20 +133,21 @@ export class Playground implements AsyncDisposable {
     return this.#owned.listWhatIsLeft();
   }
 
-  /** The pods of a builder, by name, once the status of all of them says that they are ready. */
-  async readyPods(builder: string, count: number): Promise<string[]> {
+  /** The pods of a builder, by name, once the status of so many says that they run. */
+  async runningPods(builder: string, count: number): Promise<string[]> {
     const { namespace } = this;
     const labelSelector = `app.kubernetes.io/instance=${builder}`;
     for (let attempt = 0; attempt < 200; attempt += 1) {
       const { items } = await this.core.listNamespacedPod({ namespace, labelSelector });
-      const ready = items.filter(
+      const running = items.filter(
         ({ metadata, status }) =>
-          metadata?.deletionTimestamp === undefined && status?.containerStatuses?.[0]?.ready,
+          metadata?.deletionTimestamp === undefined &&
+          status?.containerStatuses?.[0]?.state?.running,
       );
-      if (ready.length === count) return ready.map(({ metadata }) => metadata?.name ?? '');
+      if (running.length === count) return running.map(({ metadata }) => metadata?.name ?? '');
       await sleep(100);
     }
-    throw new Error(`builder ${builder} does not have ${String(count)} ready pods`);
+    throw new Error(`builder ${builder} does not have ${String(count)} running pods`);
   }
 
   /** The kubeconfig with some of it changed, as a new file. */

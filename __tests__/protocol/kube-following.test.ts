@@ -404,7 +404,7 @@ describe('Lifetime', () => {
 
   it('beats well before a deadline that is near', async () => {
     const { life, deadlines, seen } = await lifetime({
-      ageMs: 7_000,
+      ageMs: 7_500,
       deadlineSeconds: 10,
       maxLifetimeMs: 10_000,
     });
