@@ -19,7 +19,7 @@ import type { ConnectionKind } from '../../src/options/options.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 import { type TlsClient, tlsContext } from '../../src/shared/tls-stream.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 
 const cluster = findCluster();
 const image = cluster.image ?? 'moby/buildkit:buildx-stable-1';
@@ -78,17 +78,7 @@ async function start(connection: ConnectionKind, lastPod?: string): Promise<Buil
         nodeSelector: { 'kubernetes.io/arch': 'amd64' },
       },
     }),
-    job: {
-      jobId,
-      isLaterStep: name !== '',
-      lastPod,
-      repository: 'acme/app',
-      sha: 'abc',
-      runId: '1',
-      runUrl: '',
-      runAttempt: '1',
-      version: 'test',
-    },
+    job: testJob({ jobId, isLaterStep: name !== '', lastPod }),
     affinityKey: 'acme/app',
     buildxKey: '/work',
     logger,

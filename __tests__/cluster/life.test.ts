@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +12,7 @@ import { cleanUpBuilder } from '../../src/kubernetes/teardown.ts';
 import type { Dialer } from '../../src/shared/dialer.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 import { startCountingApiProxy } from '../helpers/counting-api-proxy.ts';
 
 const cluster = findCluster();
@@ -251,17 +250,7 @@ describe('a job that comes to a shared builder while the last one leaves', () =>
     const builder = await bootstrap({
       client: through,
       builder: builderOptions({ name, keepState, connection: 'exec', buildkitdConfig, driver }),
-      job: {
-        jobId: randomUUID().slice(0, 8),
-        isLaterStep: false,
-        lastPod: undefined,
-        repository: 'acme/app',
-        sha: 'abc',
-        runId: '1',
-        runUrl: '',
-        runAttempt: '1',
-        version: 'test',
-      },
+      job: testJob(),
       affinityKey: 'acme/app',
       buildxKey: '/work',
       logger: logger(lines),

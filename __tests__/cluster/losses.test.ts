@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
 import { findCluster } from '../../scripts/find-cluster.ts';
@@ -13,7 +12,7 @@ import type { KubernetesDriverOptions } from '../../src/options/options.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 import { openConnection } from '../../src/with-builder.ts';
 import { Playground } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 import { ContextFolder } from '../helpers/context-folder.ts';
 import { parseOptions } from '../unit/options/parse-inputs.ts';
 
@@ -78,17 +77,7 @@ async function start(log: Log, driver: Partial<KubernetesDriverOptions>): Promis
         ...driver,
       },
     }),
-    job: {
-      jobId: randomUUID().slice(0, 8),
-      isLaterStep: false,
-      lastPod: undefined,
-      repository: 'acme/app',
-      sha: '',
-      runId: '1',
-      runUrl: '',
-      runAttempt: '1',
-      version: 'test',
-    },
+    job: testJob({ sha: '' }),
     affinityKey: 'acme/app',
     buildxKey: '/work',
     logger: log.logger,

@@ -12,7 +12,7 @@ import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/
 import type { Dialer } from '../../src/shared/dialer.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 import { Playground } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 
 const cluster = findCluster();
 const image = cluster.image ?? 'moby/buildkit:buildx-stable-1';
@@ -51,17 +51,7 @@ async function start(changes: Changes, jobId = randomUUID().slice(0, 8)): Promis
   const builder = await bootstrap({
     client,
     builder: builderOptions({ connection: 'exec', ...changes, driver }),
-    job: {
-      jobId,
-      isLaterStep: false,
-      lastPod: undefined,
-      repository: 'acme/app',
-      sha: 'abc',
-      runId: '1',
-      runUrl: '',
-      runAttempt: '1',
-      version: 'test',
-    },
+    job: testJob({ jobId }),
     affinityKey: 'acme/app',
     buildxKey: '/work',
     logger,

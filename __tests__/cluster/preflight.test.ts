@@ -1,5 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
@@ -16,7 +15,7 @@ import type {
 import type { Dialer } from '../../src/shared/dialer.ts';
 import { nullLogger } from '../../src/shared/logger.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 
 const cluster = findCluster();
 const image = cluster.image ?? 'moby/buildkit:buildx-stable-1';
@@ -62,17 +61,7 @@ class Place {
     const builder = await bootstrap({
       client: this.client,
       builder: builderOptions({ maxLifetimeMs: 3_600_000, ...asked, driver: options }),
-      job: {
-        jobId: randomUUID().slice(0, 8),
-        isLaterStep: false,
-        lastPod: undefined,
-        repository: 'acme/app',
-        sha: 'abc',
-        runId: '1',
-        runUrl: '',
-        runAttempt: '1',
-        version: 'test',
-      },
+      job: testJob(),
       affinityKey: 'acme/app',
       buildxKey: '/workspace',
       logger: this.#logger,

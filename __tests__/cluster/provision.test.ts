@@ -20,7 +20,7 @@ import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/
 import type { Dialer } from '../../src/shared/dialer.ts';
 import type { Logger } from '../../src/shared/logger.ts';
 import { Playground, type Rule } from '../helpers/action-on-cluster.ts';
-import { builderOptions, clientFrom } from '../helpers/builder-options.ts';
+import { builderOptions, clientFrom, testJob } from '../helpers/builder-options.ts';
 import { type ReadmeRight, readReadmeRights } from '../helpers/readme-rights.ts';
 
 const cluster = findCluster();
@@ -94,18 +94,7 @@ async function start(changes: Changes = {}): Promise<Builder> {
   const builder = await bootstrap({
     client,
     builder: options,
-    job: {
-      jobId: randomUUID().slice(0, 8),
-      isLaterStep: false,
-      lastPod: undefined,
-      repository: 'acme/app',
-      sha: 'abc',
-      runId: '1',
-      runUrl: '',
-      runAttempt: '1',
-      version: 'test',
-      ...changes.job,
-    },
+    job: testJob(changes.job),
     affinityKey: changes.affinityKey ?? 'acme/app',
     buildxKey: '/work',
     logger,

@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { homedir } from 'node:os';
 
+import type { JobIdentity } from '../../src/kubernetes/driver.ts';
 import { createKubeClient } from '../../src/kubernetes/kube-http-client.ts';
 import type { KubeClient } from '../../src/kubernetes/kube-client.ts';
 import { loadKubeConfig } from '../../src/kubernetes/kube-config.ts';
@@ -20,4 +22,20 @@ export function builderOptions(
 export async function clientFrom(kubeconfig: string): Promise<KubeClient> {
   const from = { kubeconfig, kubeContext: undefined, env: {}, homeFolder: homedir() };
   return createKubeClient(await loadKubeConfig(from), {});
+}
+
+/** The first step of a job that no other test shares, with changes. */
+export function testJob(changes: Partial<JobIdentity> = {}): JobIdentity {
+  return {
+    jobId: randomUUID().slice(0, 8),
+    isLaterStep: false,
+    lastPod: undefined,
+    repository: 'acme/app',
+    sha: 'abc',
+    runId: '1',
+    runUrl: '',
+    runAttempt: '1',
+    version: 'test',
+    ...changes,
+  };
 }

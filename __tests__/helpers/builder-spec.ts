@@ -6,6 +6,7 @@ import {
 } from '../../src/kubernetes/builder-spec.ts';
 import type { DaemonFile } from '../../src/kubernetes/daemon-files.ts';
 import type { BuilderOptions, KubernetesDriverOptions } from '../../src/options/options.ts';
+import { builderOptions } from './builder-options.ts';
 
 export interface SpecChanges {
   readonly driver?: Partial<KubernetesDriverOptions>;
@@ -14,54 +15,6 @@ export interface SpecChanges {
   readonly job?: Partial<BuilderIdentity>;
   readonly tls?: BuilderTls;
 }
-
-const driverDefaults: KubernetesDriverOptions = {
-  namespace: undefined,
-  image: undefined,
-  imagePullPolicy: undefined,
-  imagePullSecrets: [],
-  replicas: 1,
-  mode: 'privileged',
-  requests: { cpu: '250m', memory: '512Mi' },
-  limits: {},
-  stateVolume: { kind: 'empty-dir' },
-  nodeSelector: {},
-  tolerations: [],
-  serviceAccount: undefined,
-  schedulerName: undefined,
-  annotations: {},
-  labels: {},
-  env: {},
-  qemuImage: undefined,
-  loadBalance: 'sticky',
-  defaultLoad: false,
-  drainTimeoutMs: undefined,
-  timeoutMs: 120_000,
-  timeoutIsExplicit: false,
-};
-
-const builderDefaults: Omit<BuilderOptions, 'driver'> = {
-  name: undefined,
-  mustExist: false,
-  cleanup: true,
-  keepState: false,
-  remote: undefined,
-  affinityKey: undefined,
-  maxBuildsPerPod: 0,
-  queueTimeoutMs: 0,
-  buildkitdFlags: [],
-  podTemplate: undefined,
-  kubeconfig: undefined,
-  kubeContext: undefined,
-  connection: 'auto',
-  platforms: [{ os: 'linux', architecture: 'arm64', variant: 'v8' }],
-  runnerPlatform: { os: 'linux', architecture: 'amd64', variant: '' },
-  buildkitdConfig: undefined,
-  buildkitdConfigInline: undefined,
-  registryConfig: {},
-  entitlements: [],
-  maxLifetimeMs: 3_600_000,
-};
 
 const job = {
   jobId: 'j1',
@@ -75,13 +28,19 @@ const job = {
 
 /** A specification as `builderSpec` makes it, by default of a job's own builder for arm64. */
 export function specWith(changes: SpecChanges = {}): BuilderSpec {
-  const driver = { ...driverDefaults, ...changes.driver };
+  const builder = builderOptions({
+    platforms: [{ os: 'linux', architecture: 'arm64', variant: 'v8' }],
+    maxLifetimeMs: 3_600_000,
+    ...changes.builder,
+    driver: changes.driver ?? {},
+  });
+  const { mode } = builder.driver;
   return builderSpec({
-    builder: { ...builderDefaults, ...changes.builder, driver },
+    builder,
     files: changes.files ?? [],
     job: { ...job, ...changes.job },
     namespace: 'ci',
-    mode: driver.mode === 'auto' ? 'privileged' : driver.mode,
+    mode: mode === 'auto' ? 'privileged' : mode,
     tls: changes.tls,
   });
 }
