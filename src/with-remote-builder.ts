@@ -1,4 +1,5 @@
 import type { BuildkitConnection } from './buildkit/connection.ts';
+import { untilAborted } from './kubernetes/until-aborted.ts';
 import type { RemoteEndpoint } from './options/options.ts';
 import type { Dialer } from './shared/dialer.ts';
 import { inGroup } from './shared/logger.ts';
@@ -32,19 +33,9 @@ export async function withRemoteBuilder<T>(
     nodeName: name,
     endpoint: remote.endpoint,
     // Only its connection tells.
-    podLost: (watching) => untilAborted(watching),
+    podLost: (watching) => untilAborted(new Promise<never>(() => undefined), watching),
     answersAnew: (asking, reached) => remote.answers(asking, reached),
     explainLoss: (explaining, cause) => remote.explainLoss(explaining, cause),
   };
   return await use({ builder, connection });
-}
-
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
-    const abort = (): void => {
-      reject(signal.reason as Error);
-    };
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true });
-  });
 }

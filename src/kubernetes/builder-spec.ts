@@ -8,7 +8,7 @@ import type {
 import type { DaemonFile } from './daemon-files.ts';
 import { KubernetesError } from './errors.ts';
 import { podTemplate } from './manifests/pod-template.ts';
-import { builderName, platformSuffix, specHash } from './names.ts';
+import { builderName, platformSuffix, specHash, tlsSecretName } from './names.ts';
 
 /** As at the peer; the rootless one has a tag of its own. */
 const defaultImage = 'moby/buildkit:buildx-stable-1';
@@ -126,7 +126,7 @@ export function builderSpec(input: BuilderSpecInput): BuilderSpec {
     isPool: isShared && (!builder.cleanup || builder.keepState),
     keepsState: builder.keepState,
     tls: input.tls,
-    tlsSecret: `${workload}-tls`,
+    tlsSecret: tlsSecretName(workload),
     identity: { creator: randomUUID(), ...input.job, specHash: hash },
   };
   // Whatever is wrong with it is to be known before anything is created.

@@ -5,6 +5,7 @@ import {
   isDueForRenewal,
   readTlsSecret,
   renewedSecretName,
+  tlsSecretOf,
   type TlsSecrets,
   validityMs,
 } from './connection/tls-secret.ts';
@@ -81,8 +82,5 @@ export async function endsSoon(
 
 /** The Secret with certificates that new pods of a workload mount; undefined where they have none. */
 export function secretOf({ spec }: Workload): string | undefined {
-  const template = spec?.template as
-    { spec?: { volumes?: { name: string; secret?: { secretName?: string } }[] } } | undefined;
-  const volume = template?.spec?.volumes?.find(({ name }) => name === 'tls');
-  return volume?.secret?.secretName;
+  return tlsSecretOf(spec?.template ?? {});
 }

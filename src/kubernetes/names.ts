@@ -38,6 +38,11 @@ export function platformSuffix(platform: Platform): string {
   return platformText(platform).replaceAll(/[/.]/g, '-');
 }
 
+/** The Secret that holds a workload's first certificates. */
+export function tlsSecretName(workload: string): string {
+  return `${workload}-tls`;
+}
+
 /** A short hash of whatever decides how the pods look; key order does not matter. */
 export function specHash(spec: unknown): string {
   return createHash('sha256').update(canonicalJson(spec)).digest('hex').slice(0, hashLength);

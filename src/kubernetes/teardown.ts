@@ -6,9 +6,9 @@ import type { KubeClient, ResourceName } from './kube-client.ts';
 import { isConflict, isForbidden, isNotFound } from './kube-failure.ts';
 import type { KubeObject } from './kube-objects.ts';
 import { leaveToRemove, leaveToStop } from './last-job.ts';
-import { tlsSecretName } from './connection/tls-secret.ts';
 import { createdMs } from './lifetime.ts';
 import { belongsTo, builderSelector, creatorAnnotation } from './manifests/labels.ts';
+import { tlsSecretName } from './names.ts';
 import type { Provisioned } from './provision.ts';
 
 const confirmTimeoutMs = 20_000;

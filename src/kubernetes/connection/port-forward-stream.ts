@@ -3,6 +3,7 @@ import { Duplex } from 'node:stream';
 
 import { messageOf } from '../../shared/errors.ts';
 import { maxFrameBytes } from '../exec/exec-codec.ts';
+import { patienceWith, writeFrames } from '../exec/frame-socket.ts';
 import { Heartbeat } from '../exec/heartbeat.ts';
 import type { PortForwardCodec, PortForwardEvent } from './port-forward-codec.ts';
 import { WayFailure } from './way-failure.ts';
@@ -26,12 +27,6 @@ const complaintGraceMs = 200;
 
 /** The same once the node has begun to speak. */
 const speakingGraceMs = 10;
-
-/** Intervals without any byte before a peer counts as dead. */
-const idlePatience = 2;
-
-/** The same while it does not take our bytes, for a busy reader cannot answer past them. */
-const blockedPatience = 6;
 
 const noBytes = Buffer.alloc(0);
 
@@ -61,7 +56,7 @@ export class PortForwardStream extends Duplex {
     this.#heartbeat = new Heartbeat({
       intervalMs: options.pingIntervalMs,
       ping: () => this.#socket.write(this.#codec.ping()),
-      patience: () => this.#patience(),
+      patience: () => patienceWith(this.#socket),
       onDead: (silentMs) => {
         this.#end(`no sign of life for ${silentMs / 1000} s`);
       },
@@ -95,7 +90,7 @@ export class PortForwardStream extends Duplex {
       callback(this.#failure);
       return;
     }
-    this.#send(this.#codec.send(chunks.map(({ chunk }) => chunk as Buffer)));
+    writeFrames(this.#socket, this.#codec.send(chunks.map(({ chunk }) => chunk as Buffer)));
     if (this.#socket.writableNeedDrain) this.#waitingWrite = callback;
     // Not at once: what else is written in this tick comes as one batch.
     else process.nextTick(callback);
@@ -127,15 +122,9 @@ export class PortForwardStream extends Duplex {
     });
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 15_000);
-    this.#send(this.#codec.opening());
+    writeFrames(socket, this.#codec.opening());
     if (head.length > 0) this.#receive(head);
     socket.resume();
-  }
-
-  #send(frames: readonly Uint8Array[]): void {
-    this.#socket.cork();
-    for (const bytes of frames) this.#socket.write(bytes);
-    this.#socket.uncork();
   }
 
   #releaseWrite(error?: Error): void {
@@ -208,11 +197,5 @@ export class PortForwardStream extends Duplex {
       hint: 'The pod may have been deleted or restarted, or something on the way to it cut the connection.',
       cause,
     });
-  }
-
-  #patience(): number {
-    // While our own reader is slow the peer's answers wait in the socket.
-    if (this.#socket.isPaused()) return Infinity;
-    return this.#socket.writableLength > 0 ? blockedPatience : idlePatience;
   }
 }

@@ -7,6 +7,7 @@ import type { KubeClient } from '../kube-client.ts';
 import { isForbidden, isNotFound } from '../kube-failure.ts';
 import type { Pod } from '../kube-objects.ts';
 import { tlsKeys } from '../manifests/configuration.ts';
+import { tlsSecretName } from '../names.ts';
 import { untilAborted } from '../until-aborted.ts';
 import { WayFailure } from './way-failure.ts';
 
@@ -21,11 +22,6 @@ const marginMs = dayMs;
 /** The name in the daemon's certificate, which clients check whatever address they used. */
 export function serverName(builder: string): string {
   return `buildkitd.${builder}`;
-}
-
-/** The Secret that holds a workload's first certificates. */
-export function tlsSecretName(workload: string): string {
-  return `${workload}-tls`;
 }
 
 /**
@@ -62,8 +58,8 @@ export function validityMs(builder: {
 }
 
 /** The Secret that a pod's daemon has its certificates from; undefined when it has none. */
-export function tlsSecretOf(pod: Pod): string | undefined {
-  const volume = (pod.spec?.volumes ?? []).find(({ name }) => name === 'tls');
+export function tlsSecretOf({ spec }: Partial<Pod>): string | undefined {
+  const volume = (spec?.volumes ?? []).find(({ name }) => name === 'tls');
   return volume?.secret?.secretName;
 }
 

@@ -5,6 +5,7 @@ import { type ErrorDetails, messageOf } from '../../shared/errors.ts';
 import { KubernetesError } from '../errors.ts';
 import { type ExecCodec, type ExecEvent, type ExecProtocol, maxFrameBytes } from './exec-codec.ts';
 import type { ExecStatus } from './exec-status.ts';
+import { patienceWith, writeFrames } from './frame-socket.ts';
 import { Heartbeat } from './heartbeat.ts';
 import { describePod, type ExecSubject } from './refusals.ts';
 
@@ -22,12 +23,6 @@ const maxStderrBytes = 4096;
 
 /** How long a status may wait for the end of its connection. */
 const statusGraceMs = 1000;
-
-/** Intervals without any byte before a peer counts as dead. */
-const idlePatience = 2;
-
-/** The same while it does not take our bytes, for a busy reader cannot answer past them. */
-const blockedPatience = 6;
 
 const noBytes = Buffer.alloc(0);
 
@@ -78,7 +73,7 @@ export class ExecStream extends Duplex {
     this.#heartbeat = new Heartbeat({
       intervalMs: options.pingIntervalMs,
       ping: () => this.#socket.write(this.#codec.ping()),
-      patience: () => this.#patience(),
+      patience: () => patienceWith(this.#socket),
       onDead: (silentMs) => this.destroy(this.#lost(`no sign of life for ${silentMs / 1000} s`)),
     });
     this.#listen(head);
@@ -163,9 +158,7 @@ export class ExecStream extends Duplex {
       callback(this.#over);
       return;
     }
-    this.#socket.cork();
-    for (const bytes of frames) this.#socket.write(bytes);
-    this.#socket.uncork();
+    writeFrames(this.#socket, frames);
     if (this.#socket.writableNeedDrain) {
       this.#waitingWrite = callback;
     } else {
@@ -243,12 +236,6 @@ export class ExecStream extends Duplex {
       this.#failure = failure;
       this.#socket.destroySoon();
     }
-  }
-
-  #patience(): number {
-    // While our own reader is slow the peer's answers wait in the socket.
-    if (this.#socket.isPaused()) return Infinity;
-    return this.#socket.writableLength > 0 ? blockedPatience : idlePatience;
   }
 
   #failureOf(status: ExecStatus): KubernetesError | undefined {

@@ -1,4 +1,5 @@
 import type { BuilderSpec } from '../builder-spec.ts';
+import { tlsKeys } from './configuration.ts';
 import { gcFlags } from './gc-flags.ts';
 import { settingsOf } from './mode-settings.ts';
 import { configFolder, tlsFolder } from './volumes.ts';
@@ -27,9 +28,9 @@ function listenFlags({ flags, mode, tls }: BuilderSpec): string[] {
   return [
     `--addr=${socket}`,
     `--addr=tcp://0.0.0.0:${tlsPort}`,
-    `--tlscacert=${tlsFolder}/ca.crt`,
-    `--tlscert=${tlsFolder}/tls.crt`,
-    `--tlskey=${tlsFolder}/tls.key`,
+    `--tlscacert=${tlsFolder}/${tlsKeys.ca}`,
+    `--tlscert=${tlsFolder}/${tlsKeys.cert}`,
+    `--tlskey=${tlsFolder}/${tlsKeys.key}`,
   ];
 }
 
